@@ -23,7 +23,7 @@ A path of the root form may be any path: name this dialect last in a list of dia
 from collections.abc import Mapping
 from dataclasses import replace
 
-from proxy.core.errors import BadTransform, BadUrl, CalotypeError
+from proxy.core.errors import BadUrl, CalotypeError, NotSupported, UrlNotSupported
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.nearest import named
 from proxy.core.transform.operations import Auto
@@ -66,7 +66,7 @@ def parse(raw: str, reading: Reading) -> ParsedUrl:
     path, query = cut(raw)
     route = route_of(path)
     if route.unsupported:
-        raise BadTransform(route.unsupported)
+        raise UrlNotSupported(route.unsupported)
     requested = CloudinaryRequested(
         presets=reading.presets, ignores_polish=reading.unsupported is Unsupported.IGNORE
     )
@@ -77,7 +77,7 @@ def parse(raw: str, reading: Reading) -> ParsedUrl:
     extension = extension.lower() if is_named else ""
     kind = _EXTENSIONS.get(extension)
     if extension in OTHER_EXTENSIONS and "format" not in requested.output:
-        raise BadTransform(
+        raise NotSupported(
             "the extension of the URL is a format that is not supported: write f_auto, or the extension jpg, png, webp,"
             " avif or gif"
         )

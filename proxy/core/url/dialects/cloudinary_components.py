@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from proxy.core.errors import BadTransform
+from proxy.core.errors import BadTransform, NotSupported
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import NOTHING, Auto, Effect, Transform
@@ -11,6 +11,7 @@ from proxy.core.url.dialects.cloudinary_operations import multiplied, operations
 from proxy.core.url.dialects.cloudinary_params import BY_NAME, IF, NAMES, OF_OUTPUT
 from proxy.core.url.dialects.cloudinary_requested import CloudinaryRequested, Parameters
 from proxy.core.url.dialects.component import MAX_EFFECTS, transform_of
+from proxy.core.url.dialects.dialect import refusal
 from proxy.core.url.dialects.native import MAX_COMPONENTS
 from proxy.core.url.target import decoded
 
@@ -24,7 +25,7 @@ _REPEATED = frozenset({"e", "fl"})
 def read_components(segments: tuple[str, ...], requested: CloudinaryRequested) -> None:
     """Reads the segments of a transformation, which are not decoded. Raises BadTransform or BadUrl."""
     if len(segments) > MAX_SEGMENTS:
-        raise BadTransform(f"a transformation may have {MAX_SEGMENTS} components at most")
+        raise NotSupported(f"a transformation may have {MAX_SEGMENTS} components at most")
     components = [_parameters(segment) for segment in segments]
     branch: bool | None = None
     for position, pairs in enumerate(components):
@@ -50,11 +51,11 @@ def _next_branch(branch: bool | None, condition: str, requested: CloudinaryReque
             raise BadTransform("parameter if_else needs a condition before it")
         return not branch
     if branch is not None:
-        raise BadTransform("parameter if may not stand between another if and its if_end")
+        raise NotSupported("parameter if may not stand between another if and its if_end")
     try:
         return holds(condition, requested.scope)
     except ValueError as reason:
-        raise BadTransform(f"parameter if {reason}") from None
+        raise refusal(reason, f"parameter if {reason}") from None
 
 
 def _closes(components: list[list[tuple[str, str]]]) -> bool:
@@ -75,7 +76,7 @@ def _parameters(segment: str) -> list[tuple[str, str]]:
         is_known = name in NAMES or VARIABLE.fullmatch(name)
         if not mark or not is_known:
             near = meant(nearest(name, BY_NAME)) if mark else ""
-            raise BadTransform(
+            raise NotSupported(
                 f"parameter {named(part, position)} of a component is unknown{near}; write v1/ before a public id whose"
                 " folder looks like a component"
             )
@@ -96,7 +97,7 @@ def _read(pairs: list[tuple[str, str]], requested: CloudinaryRequested) -> None:
             try:
                 requested.scope.variables[name] = evaluate(value, requested.scope)
             except ValueError as reason:
-                raise BadTransform(f"variable {named(name[1:], 1)} {reason}") from None
+                raise refusal(reason, f"variable {named(name[1:], 1)} {reason}") from None
             continue
         if seen.setdefault(name, value) != value and name not in _REPEATED:
             raise BadTransform(f"parameter {name} is given twice in a component, with two values")
@@ -110,7 +111,7 @@ def _read(pairs: list[tuple[str, str]], requested: CloudinaryRequested) -> None:
     if len(ops) > MAX_EFFECTS and (
         len(ops) > _MOST_OPERATIONS or sum(isinstance(op, Effect) for op in ops) > MAX_EFFECTS
     ):
-        raise BadTransform(
+        raise NotSupported(
             f"a transformation may have {_MOST_OPERATIONS} operations and {MAX_EFFECTS} effects and backgrounds at most"
         )
 

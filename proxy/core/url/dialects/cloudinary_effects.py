@@ -22,7 +22,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.url.dialects.cloudinary_requested import CloudinaryOption, CloudinaryRequested, Parameters
 from proxy.core.url.dialects.cloudinary_values import colour, plain_number, whole
-from proxy.core.url.dialects.dialect import Support
+from proxy.core.url.dialects.dialect import Support, UnsupportedValue
 from proxy.core.url.dialects.native_params import BLUR_MAX_PX, SHARPEN_MAX_PX, SIGMA_MIN_PX
 
 _BLUR_PER_PX, _SHARPEN_PER_PX = 20, 100
@@ -36,6 +36,8 @@ def _strength(least: int, most: int, default: int, make: Make) -> Callable[[Clou
     """The reader of an effect with one number."""
 
     def read(requested: CloudinaryRequested, text: str) -> None:
+        if ":" in text:
+            raise UnsupportedValue("takes one number: further arguments are not supported")
         strength = whole(text, requested.scope, least, most) if text else default
         requested.here.effects += (lambda here: make(strength, here),)
 
@@ -45,7 +47,7 @@ def _strength(least: int, most: int, default: int, make: Make) -> Callable[[Clou
 def _plain(effect: Effect) -> Callable[[CloudinaryRequested, str], None]:
     def read(requested: CloudinaryRequested, text: str) -> None:
         if text:
-            raise ValueError("takes no strength")
+            raise UnsupportedValue("takes no strength")
         requested.here.effects += (lambda _: effect,)
 
     return read

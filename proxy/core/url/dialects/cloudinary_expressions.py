@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
+from proxy.core.url.dialects.dialect import UnsupportedValue
+
 MAX_TERMS = 63
 _MOST = 10**9
 _MAX_EXPONENT = 8
@@ -87,7 +89,7 @@ def holds(condition: str, scope: Scope) -> bool:
     """Whether a condition is true. Raises ValueError, also if that depends on the original."""
     value = evaluate(condition, scope)
     if isinstance(value, Unknown):
-        raise ValueError(_depends_on(value))
+        raise UnsupportedValue(_depends_on(value))
     if not isinstance(value, bool):
         raise ValueError("must compare two values, as in $side_gt_300")
     return value
@@ -98,7 +100,7 @@ def number(text: str, scope: Scope) -> Fraction | Relative:
     value = evaluate(text, scope)
     match value:
         case Unknown():
-            raise ValueError(_depends_on(value))
+            raise UnsupportedValue(_depends_on(value))
         case bool() | str():
             raise ValueError("must be a number")
         case _:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from proxy.core.errors import BadTransform
+from proxy.core.errors import NotSupported
 from proxy.core.transform.geometry import ratio as side_by_ratio
 from proxy.core.transform.operations import (
     CENTER,
@@ -100,7 +100,7 @@ MODES: dict[str, Mode] = {
 
 def operations(requested: CloudinaryRequested) -> list[Operation]:
     """The operations of the component that was read; notes in the scope what is known of the size after each. Raises
-    BadTransform."""
+    NotSupported."""
     here, found = requested.here, list[Operation]()
     for op in _in_order(requested, here):
         _note(requested, op)
@@ -126,12 +126,12 @@ def _in_order(requested: CloudinaryRequested, here: Parameters) -> Iterator[Oper
 
 
 def _turned_to_shape(turn: Turn, here: Parameters, scope: Scope) -> Iterator[Operation]:
-    """The turn if the requested size is wide and the picture high, or the other way round. Raises BadTransform."""
+    """The turn if the requested size is wide and the picture high, or the other way round. Raises NotSupported."""
     by = here.ratio
     if by is None and isinstance(here.width, int) and isinstance(here.height, int):
         by = Fraction(here.width, here.height)
     if by is None:
-        raise BadTransform("parameter a needs w and h in pixels, or ar, beside auto_right and auto_left")
+        raise NotSupported("parameter a needs w and h in pixels, or ar, beside auto_right and auto_left")
     if scope.width_px is None or scope.height_px is None:
         yield TurnToShape(turn, by >= 1)
     elif (by >= 1) is not (scope.width_px >= scope.height_px):
@@ -142,7 +142,7 @@ def _sizing(requested: CloudinaryRequested, here: Parameters) -> tuple[Operation
     has_side = here.width is not None or here.height is not None
     mode = MODES[here.mode or "scale"]
     if mode.support is Support.REFUSED:
-        raise BadTransform("parameter c names a mode of an add-on, which is not supported")
+        raise NotSupported("parameter c names a mode of an add-on, which is not supported")
     if here.ratio is not None and here.width is not None and here.height is not None:
         requested.ignore("ar", "w and h give the ratio")
         here.ratio = None
@@ -158,17 +158,17 @@ def _sizing(requested: CloudinaryRequested, here: Parameters) -> tuple[Operation
     if here.ratio is not None:
         return _by_ratio(here, mode, at)
     if here.mode == "thumb":
-        raise BadTransform("parameter c_thumb needs w, h or ar")
+        raise NotSupported("parameter c_thumb needs w, h or ar")
     if here.mode is not None:
         requested.ignore("c", "there is no size")
     return ()
 
 
 def _check_zoom(here: Parameters, mode: Mode) -> None:
-    """Raises BadTransform if nothing says what is zoomed."""
+    """Raises NotSupported if nothing says what is zoomed."""
     is_crop = mode.fit is None and here.width is None and here.height is None and here.ratio is not None
     if not is_crop and (mode.fit is None or not mode.zooms or not (_is_box(here) or here.ratio is not None)):
-        raise BadTransform("parameter z needs c_thumb with w and h, or c_crop with ar alone")
+        raise NotSupported("parameter z needs c_thumb with w and h, or c_crop with ar alone")
 
 
 def _is_box(here: Parameters) -> bool:
@@ -179,7 +179,7 @@ def _is_box(here: Parameters) -> bool:
 
 def _crop(here: Parameters, at: Gravity | Offset) -> tuple[Operation, ...]:
     if here.width is None and here.height is None and here.ratio is None and not isinstance(at, Offset):
-        raise BadTransform("parameter c_crop needs w, h, ar, x or y")
+        raise NotSupported("parameter c_crop needs w, h, ar, x or y")
     window = Crop(width=here.width, height=here.height, ratio=here.ratio, at=at)
     return (window, *_zoomed(here, at))
 
@@ -203,7 +203,7 @@ def _resize(here: Parameters, mode: Mode, at: Gravity | Offset) -> tuple[Operati
         by = here.ratio
         if by is None:
             if not isinstance(width, int) or not isinstance(height, int):
-                raise BadTransform("parameter z needs w and h in pixels")
+                raise NotSupported("parameter z needs w and h in pixels")
             by = Fraction(width, height)
         window, at = (Crop(ratio=by, at=at), *zoomed), CENTER
     resize = Resize(
@@ -262,7 +262,7 @@ def _gravity(requested: CloudinaryRequested, here: Parameters, mode: Mode) -> Gr
 def _corner(x: Length | None, y: Length | None) -> Offset:
     for name, value in (("x", x), ("y", y)):
         if value is not None and (value if isinstance(value, int) else value.fraction) < 0:
-            raise BadTransform(f"parameter {name} must be 0 or more: the left or upper edge of the crop")
+            raise NotSupported(f"parameter {name} must be 0 or more: the left or upper edge of the crop")
     return Offset(x or 0, y or 0)
 
 
@@ -281,11 +281,11 @@ def _point(x: Length | None, y: Length | None, scope: Scope) -> Gravity:
         case ((Part() | 0), (Part() | 0)):
             left, top = (each.fraction if isinstance(each, Part) else Fraction(0) for each in (x, y))
         case _:
-            raise BadTransform(
+            raise NotSupported(
                 "parameter g_xy_center needs x and y, both in pixels of the original or both as fractions"
             )
     if not (0 <= left <= 1 and 0 <= top <= 1):
-        raise BadTransform("parameter g_xy_center needs a point within the picture")
+        raise NotSupported("parameter g_xy_center needs a point within the picture")
     return FocalPoint(round(float(left), 4), round(float(top), 4))
 
 

@@ -5,6 +5,7 @@ docs/dialects/cloudinary.md is made from this table and those of crop modes, eff
 
 from collections.abc import Callable
 
+from proxy.core.errors import NotSupported
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import Turn
 from proxy.core.url.dialects import cloudinary_effects, cloudinary_flags
@@ -22,7 +23,7 @@ from proxy.core.url.dialects.cloudinary_values import (
     whole,
 )
 from proxy.core.url.dialects.component import OUTPUT_FIELDS, transform_of
-from proxy.core.url.dialects.dialect import DocumentedOption, OnlyPolishes, Support
+from proxy.core.url.dialects.dialect import DocumentedOption, OnlyPolishes, Support, UnsupportedValue
 from proxy.core.url.dialects.native import no_preset
 
 _MOST_DPR = 10
@@ -55,7 +56,7 @@ def _offset(name: str) -> Reader:
 
 def _mode(requested: CloudinaryRequested, text: str) -> None:
     if text not in MODES:
-        raise ValueError(f"must be one of {', '.join(MODES)}{meant(nearest(text, MODES))}")
+        raise UnsupportedValue(f"must be one of {', '.join(MODES)}{meant(nearest(text, MODES))}")
     requested.here.mode = text
 
 
@@ -83,16 +84,16 @@ def _quality(requested: CloudinaryRequested, text: str) -> None:
         words = [word for word in rest if word not in _CHROMA]
         level = words[0] if words else "good"
         if level not in _AUTO_QUALITIES or len(words) > 1:
-            raise ValueError(f"must have one of {', '.join(_AUTO_QUALITIES)} after auto")
+            raise UnsupportedValue(f"must have one of {', '.join(_AUTO_QUALITIES)} after auto")
         requested.output["quality"] = _AUTO_QUALITIES[level]
     elif kind == "jpegmini":
         raise OnlyPolishes("jpegmini is not supported")
     else:
         requested.output["quality"] = whole(kind, requested.scope, 1, 100)
         if rest and rest[0] not in _CHROMA:
-            raise ValueError("must be 1 to 100, auto or auto:LEVEL, with 420 or 444 behind it")
+            raise UnsupportedValue("must be 1 to 100, auto or auto:LEVEL, with 420 or 444 behind it")
     if len(rest) > 2:
-        raise ValueError("has too many parts")
+        raise UnsupportedValue("has too many parts")
     if any(word in _CHROMA for word in rest):
         raise OnlyPolishes("has a chroma subsampling, which the encoder decides")
 
@@ -140,7 +141,7 @@ def _effect(requested: CloudinaryRequested, text: str) -> None:
     name, _, strength = text.partition(":")
     if (effect := cloudinary_effects.BY_NAME.get(name)) is None:
         near = meant(nearest(name, cloudinary_effects.BY_NAME))
-        raise ValueError(f"has an unknown effect: {named(name, 1)}{near}")
+        raise UnsupportedValue(f"has an unknown effect: {named(name, 1)}{near}")
     effect.apply(requested, "effect", name, strength)
 
 
@@ -150,7 +151,7 @@ def _flags(requested: CloudinaryRequested, text: str) -> None:
         name, _, argument = part.partition(":")
         if (flag := cloudinary_flags.BY_NAME.get(name)) is None:
             near = meant(nearest(name, cloudinary_flags.BY_NAME))
-            raise ValueError(f"has an unknown flag: {named(name, position)}{near}")
+            raise UnsupportedValue(f"has an unknown flag: {named(name, position)}{near}")
         flag.apply(requested, "flag", name, argument)
         is_preset &= flag.is_delivery
     requested.is_preset = is_preset
@@ -159,7 +160,7 @@ def _flags(requested: CloudinaryRequested, text: str) -> None:
 def _named(requested: CloudinaryRequested, text: str) -> None:
     for position, name in enumerate(text.split("."), start=1):
         if name not in requested.presets:
-            raise no_preset("t", name, position, requested.presets)
+            raise NotSupported(no_preset("t", name, position, requested.presets).detail)
         preset = transform_of(requested.presets[name])
         requested.named.append(name)
         requested.here.first += preset.ops
@@ -169,14 +170,17 @@ def _named(requested: CloudinaryRequested, text: str) -> None:
 
 
 def _page(requested: CloudinaryRequested, text: str) -> None:
-    requested.output["page"] = whole(text, requested.scope, 1, 10**6)
+    try:
+        requested.output["page"] = whole(text, requested.scope, 1, 10**6)
+    except ValueError as reason:
+        raise UnsupportedValue(f"{reason}: ranges and names are not supported") from None
 
 
 def _colour_space(_: CloudinaryRequested, text: str) -> None:
     if text in ("cmyk", "keep_cmyk"):
         raise OnlyPolishes("must be srgb: colours are always converted to it")
     if text not in ("srgb", "tinysrgb", "srgb:truecolor", "no_cmyk"):
-        raise ValueError("must be srgb, tinysrgb or no_cmyk")
+        raise UnsupportedValue("must be srgb, tinysrgb or no_cmyk")
 
 
 def _density(requested: CloudinaryRequested, _: str) -> None:
@@ -188,7 +192,7 @@ def _only(value: Callable[[str], bool], form: str) -> Reader:
 
     def read(_: CloudinaryRequested, text: str) -> None:
         if not value(text):
-            raise ValueError(f"is supported as {form} only")
+            raise UnsupportedValue(f"is supported as {form} only")
 
     return read
 

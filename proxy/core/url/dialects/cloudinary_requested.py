@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
-from proxy.core.errors import BadTransform
+from proxy.core.errors import NotSupported
 from proxy.core.transform.operations import (
     Colour,
     Effect,
@@ -18,7 +18,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.url.dialects.cloudinary_expressions import Scope
 from proxy.core.url.dialects.component import Presets
-from proxy.core.url.dialects.dialect import OnlyPolishes, Support
+from proxy.core.url.dialects.dialect import OnlyPolishes, Support, UnsupportedValue, refusal
 from proxy.core.url.parsed_url import Unused
 
 
@@ -89,15 +89,19 @@ class CloudinaryOption:
     forms: tuple[str, ...] = ()
 
     def apply(self, requested: CloudinaryRequested, kind: str, name: str, text: str) -> None:
-        """Reads the option, whose `name` is one of the table of its `kind`. Raises BadTransform."""
+        """Reads the option, whose `name` is one of the table of its `kind`. Raises BadTransform, or NotSupported."""
         requested.is_preset &= self.is_delivery
         try:
             if self.read is None:
-                raise OnlyPolishes("is not supported") if self.polishes else ValueError("is not supported")
+                raise (
+                    OnlyPolishes("is not supported")
+                    if self.polishes
+                    else UnsupportedValue("is not supported")
+                )
             self.read(requested, text)
         except ValueError as reason:
-            raise BadTransform(f"{kind} {name} {reason}") from None
+            raise refusal(reason, f"{kind} {name} {reason}") from None
         except OnlyPolishes as reason:
             if not requested.ignores_polish:
-                raise BadTransform(f"{kind} {name} {reason}") from None
+                raise NotSupported(f"{kind} {name} {reason}") from None
             requested.ignore(name, str(reason))

@@ -12,6 +12,7 @@ from proxy.core.transform.operations import Auto, Colour, FocalPoint, Length, Pa
 from proxy.core.url.dialects.cloudinary_expressions import Relative, Scope, number
 from proxy.core.url.dialects.cloudinary_requested import OffsetPoint
 from proxy.core.url.dialects.css_colours import css_colour
+from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.native_params import GRAVITIES
 
 _PIXELS = re.compile(r"0|-?[1-9][0-9]{0,8}", re.ASCII)
@@ -83,7 +84,7 @@ def length(text: str, scope: Scope, axis: str) -> Length:
     value = number(text, scope)
     if isinstance(value, Relative):
         if value.axis != axis:
-            raise ValueError("is a part of the other side, which is not known when the URL is read")
+            raise UnsupportedValue("is a part of the other side, which is not known when the URL is read")
         return _part(value.factor)
     if abs(value) > _MOST_PX:
         raise ValueError(f"must be at most {_MOST_PX} pixels")
@@ -122,7 +123,7 @@ def plain_number(text: str, scope: Scope) -> Fraction:
     """A number that is not relative to a side."""
     value = Fraction(text) if _DECIMAL.fullmatch(text) else number(text, scope)
     if isinstance(value, Relative):
-        raise ValueError("depends on the size of the picture, which is not known when the URL is read")
+        raise UnsupportedValue("depends on the size of the picture, which is not known when the URL is read")
     return value
 
 
@@ -150,7 +151,7 @@ def gravity(text: str) -> FocalPoint | Smart | OffsetPoint:
         return _FACES[kind]
     if kind == "auto":
         return next((_FACES[word] for word in rest.split(":") if word in _FACES), Smart.ATTENTION)
-    raise ValueError(
+    raise UnsupportedValue(
         f"must be one of {', '.join((*_COMPASS, 'xy_center', 'auto', *_FACES))}; other regions and objects are not"
         f" supported{meant(nearest(text, (*_COMPASS, *_FACES)))}"
     )
@@ -162,7 +163,7 @@ def colour(text: str) -> Colour:
         return Colour.of_hex(match[1])
     if (named := css_colour(text)) is not None:
         return named
-    raise ValueError("must be a colour name, or rgb: and 3, 4, 6 or 8 hexadecimal digits")
+    raise UnsupportedValue("must be a colour name, or rgb: and 3, 4, 6 or 8 hexadecimal digits")
 
 
 ROTATIONS = (None, Turn.R90, Turn.R180, Turn.R270)
@@ -172,11 +173,11 @@ def rotation(text: str, scope: Scope) -> Turn | None:
     """A rotation clockwise by a multiple of 90 degrees; None if it changes nothing."""
     degrees = plain_number(text, scope)
     if degrees % 90:
-        raise ValueError("must be multiples of 90 degrees: other angles are not supported")
+        raise UnsupportedValue("must be multiples of 90 degrees: other angles are not supported")
     return ROTATIONS[int(degrees / 90) % 4]
 
 
 def output_format(text: str) -> Format | Auto:
     if (found := FORMATS.get(text.lower())) is None:
-        raise ValueError(f"must be one of {', '.join(FORMATS)}: other formats are not supported")
+        raise UnsupportedValue(f"must be one of {', '.join(FORMATS)}: other formats are not supported")
     return found

@@ -10,6 +10,7 @@ from proxy.core.errors import (
     BadTransform,
     BadUrl,
     CalotypeError,
+    NotSupported,
     OriginalNotFound,
     SourceNotAllowed,
     UnknownRoute,
@@ -269,6 +270,60 @@ def test_errors_name_the_parameter(transformation: str, text: str) -> None:
     for reading in (READING, IGNORING):
         with pytest.raises(BadTransform, match=text):
             of(transformation, reading)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/demo/video/upload/a.mp4", "/demo/image/facebook/1.jpg", "/demo/image/upload/lake.pdf"),
+        *(
+            f"/demo/image/upload/{transformation}/lake"
+            for transformation in (
+                *(
+                    "l_logo",
+                    "fl_layer_apply",
+                    "fl_new_flag",
+                    "e_cartoonify",
+                    "e_new_effect:3",
+                    "e_contrast:5:sigmoidal",
+                ),
+                *(
+                    "a_45",
+                    "b_auto",
+                    "g_custom",
+                    "c_new",
+                    "c_imagga_crop,w_3",
+                    "c_crop,g_face",
+                    "c_thumb,g_face",
+                    "f_jxl",
+                ),
+                *(
+                    "r_max",
+                    "o_50",
+                    "t_unknown",
+                    "if_iw_gt_300,w_3",
+                    "w_ih",
+                    "pg_1-3",
+                    "q_auto:new",
+                    "w_3,xy_3",
+                ),
+                *("d_x", "q_80:444", "e_improve", "/".join(["e_sepia"] * 9)),
+            )
+        ),
+    ],
+)
+def test_what_cloudinary_does_may_go_to_it(path: str) -> None:
+    with pytest.raises(NotSupported):
+        parse(path, READING)
+
+
+@pytest.mark.parametrize(
+    "transformation", ["w_0", "w_x", "q_101", "dpr_0", "$a_b", "w_$a", "w_", "w_3,w_4", "if_else"]
+)
+def test_what_is_invalid_anywhere_is_not_passed_on(transformation: str) -> None:
+    with pytest.raises(BadTransform) as error:
+        of(transformation)
+    assert not isinstance(error.value, NotSupported)
 
 
 POLISH = [
