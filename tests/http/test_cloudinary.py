@@ -32,6 +32,7 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runnin
         "optional": MOUNT | {"prefix": "/op/", "signing": "optional", "keys": ["c", "t"]},
         "signed": MOUNT | {"prefix": "/si/", "signing": "required", "keys": ["c"]},
         "presets": MOUNT | {"prefix": "/pr/", "presets_only": True},
+        "both": MOUNT | {"prefix": "/bo/", "dimensions": "any", "dialect": ["native", "next", "cloudinary"]},
     }
     keys = {"c": SECRET, "t": f"token:{HEX_KEY}"}
     async with running(folder, log_to=str(folder / "log"), mounts=mounts, signing={"keys": keys}) as started:
@@ -103,6 +104,25 @@ async def test_sizes_and_the_native_spelling(
     again = await node.get(explained["native"])
     assert (again.status, "hit" in again.cache) == (200, True), explained["native"]
     assert again.headers["ETag"] == answer.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "w_90,f_png/photo.jpg",
+            "_ipx/w_90,f_png/photo.jpg",
+            "demo/image/upload/c_limit,w_90,f_png/photo.jpg",
+        ),
+        "demo/c_limit,w_90/f_png/v1/photo.jpg",
+    ],
+)
+@shares_node
+async def test_one_mount_answers_several_dialects(node: Running, path: str) -> None:
+    answer = await node.get(f"/bo/{path}")
+    assert (answer.headers["Content-Type"], pictures.size(answer.body)) == ("image/png", (90, 68)), (
+        answer.body
+    )
 
 
 @shares_node
