@@ -7,7 +7,7 @@ bounded, and an expression has at most MAX_TERMS terms.
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -73,9 +73,9 @@ def evaluate(text: str, scope: Scope) -> Value:
             values.append(_operand(term, scope))
             continue
         name = term["word"] or ""
-        if name not in _OPERATORS:
-            raise ValueError(f"must have one of {', '.join(_OPERATORS)} between two values")
-        while operators and _OPERATORS[operators[-1]].precedence >= _OPERATORS[name].precedence:
+        if name not in _PRECEDENCE:
+            raise ValueError(f"must have one of {', '.join(_PRECEDENCE)} between two values")
+        while operators and _PRECEDENCE[operators[-1]] >= _PRECEDENCE[name]:
             _reduce(values, operators)
         operators.append(name)
     if len(values) != len(operators) + 1:
@@ -168,7 +168,7 @@ def _reduce(values: list[Value], operators: list[str]) -> None:
     elif isinstance(right, Unknown):
         values.append(right)
     else:
-        values.append(_OPERATORS[name].apply(left, right))
+        values.append(_APPLY[name](left, right))
 
 
 def _joined(name: str, left: Value, right: Value) -> Value:
@@ -283,30 +283,28 @@ def _raised(left: Fraction, right: Fraction) -> Fraction:
     return left ** int(right)
 
 
-class _Operator(NamedTuple):
-    precedence: int
-    apply: Callable[[Value, Value], Value]
-
-
-def _never(_: Value, __: Value) -> Value:
-    raise AssertionError("and, or are joined before")
-
-
-_OPERATORS = {
-    "or": _Operator(0, _never),
-    "and": _Operator(1, _never),
-    "eq": _Operator(2, _equal(is_equal=True)),
-    "ne": _Operator(2, _equal(is_equal=False)),
-    "lt": _Operator(2, _compared(operator.lt)),
-    "gt": _Operator(2, _compared(operator.gt)),
-    "lte": _Operator(2, _compared(operator.le)),
-    "gte": _Operator(2, _compared(operator.ge)),
-    "in": _Operator(2, _contained(is_in=True)),
-    "nin": _Operator(2, _contained(is_in=False)),
-    "add": _Operator(3, _summed(operator.add)),
-    "sub": _Operator(3, _summed(operator.sub)),
-    "mul": _Operator(4, _scaled(_multiplied)),
-    "div": _Operator(4, _scaled(_divided)),
-    "mod": _Operator(4, _calculated(_remainder)),
-    "pow": _Operator(5, _calculated(_raised)),
+_APPLY: Mapping[str, Callable[[Value, Value], Value]] = {
+    "eq": _equal(is_equal=True),
+    "ne": _equal(is_equal=False),
+    "lt": _compared(operator.lt),
+    "gt": _compared(operator.gt),
+    "lte": _compared(operator.le),
+    "gte": _compared(operator.ge),
+    "in": _contained(is_in=True),
+    "nin": _contained(is_in=False),
+    "add": _summed(operator.add),
+    "sub": _summed(operator.sub),
+    "mul": _scaled(_multiplied),
+    "div": _scaled(_divided),
+    "mod": _calculated(_remainder),
+    "pow": _calculated(_raised),
 }
+_LEVELS = (
+    ("or",),
+    ("and",),
+    ("eq", "ne", "lt", "gt", "lte", "gte", "in", "nin"),
+    ("add", "sub"),
+    ("mul", "div", "mod"),
+    ("pow",),
+)
+_PRECEDENCE = {name: level for level, names in enumerate(_LEVELS) for name in names}

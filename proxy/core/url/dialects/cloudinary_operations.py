@@ -156,7 +156,7 @@ def _sizing(requested: CloudinaryRequested, here: Parameters) -> tuple[Operation
     if has_side:
         return _resize(here, mode, at)
     if here.ratio is not None:
-        return _by_ratio(here, mode, at)
+        return _by_ratio(requested, here, mode, at)
     if here.mode == "thumb":
         raise NotSupported("parameter c_thumb needs w, h or ar")
     if here.mode is not None:
@@ -218,8 +218,10 @@ def _resize(here: Parameters, mode: Mode, at: Gravity | Offset) -> tuple[Operati
     return (*window, resize)
 
 
-def _by_ratio(here: Parameters, mode: Mode, at: Gravity | Offset) -> tuple[Operation, ...]:
-    """The operation of a ratio alone; none where the picture keeps its own."""
+def _by_ratio(
+    requested: CloudinaryRequested, here: Parameters, mode: Mode, at: Gravity | Offset
+) -> tuple[Operation, ...]:
+    """The operation of a ratio alone."""
     match mode.fit:
         case Fit.COVER:
             return _crop(here, at)
@@ -229,6 +231,7 @@ def _by_ratio(here: Parameters, mode: Mode, at: Gravity | Offset) -> tuple[Opera
             return (Extend(ratio=here.ratio, gravity=gravity, background=here.background or WHITE),)
         case Fit.FILL:
             return (Resize(width=WHOLE, ratio=here.ratio, fit=Fit.FILL, enlarge=mode.enlarge),)
+    requested.ignore("ar", "the picture keeps its own ratio")
     return ()
 
 

@@ -20,7 +20,6 @@ _SIDE = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]{1,9}\.[0-9]{1,9}", re.ASCII)
 _RATIO = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,4})?):([0-9]{1,6}(?:\.[0-9]{1,4})?)", re.ASCII)
 _HEX = re.compile(r"(?:rgb:|#)?([0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3,4})", re.ASCII)
-_MOST_PX = 10**9
 _MOST_PARTS = 1000
 _MOST_OF_RATIO = 10**8
 
@@ -86,8 +85,6 @@ def length(text: str, scope: Scope, axis: str) -> Length:
         if value.axis != axis:
             raise UnsupportedValue("is a part of the other side, which is not known when the URL is read")
         return _part(value.factor)
-    if abs(value) > _MOST_PX:
-        raise ValueError(f"must be at most {_MOST_PX} pixels")
     return _part(value) if 0 < abs(value) < 1 else (value + Fraction(1, 2)).__floor__()
 
 

@@ -246,6 +246,7 @@ def test_operations(transformation: str, expected: tuple[Operation, ...]) -> Non
         ("x_1", ["x"]),
         ("c_limit,w_300,g_auto", ["g"]),
         ("g_south", ["g"]),
+        ("c_fit,ar_1:1", ["ar"]),
         ("w_auto", ["w"]),
         ("dpr_auto", ["dpr"]),
         ("dn_300", ["dn"]),
@@ -278,6 +279,10 @@ def test_what_has_no_effect_is_reported(transformation: str, names: list[str]) -
         ("c_fill,w_3,h_3,z_2", "parameter z needs"),
         ("c_thumb,w_3,z_2", "parameter z needs"),
         ("z_0", "parameter z must"),
+        ("c_thumb,w_0.5,h_0.5,z_2", "parameter z needs w and h in pixels"),
+        ("w_999999999_mul_2", "up to 1000000000"),
+        ("q_iw", "depends on the size of the picture"),
+        ("q_80:420:444:420", "too many parts"),
         ("ar_0:1,w_3", "parameter ar must be"),
         ("ar_1:0,w_3", "parameter ar must not divide by 0"),
         ("a_45", "multiples of 90"),
@@ -314,3 +319,5 @@ def test_a_dpr_that_no_native_url_has_multiplies_the_numbers() -> None:
     transform = variant("c_fill,w_100,h_50,dpr_0.5").transform
     assert transform == replace(transform, ops=(filled(CENTER, 50, 25),), dpr_percent=None)
     assert variant("w_3,dpr_1.33").transform.dpr_percent == 133
+    own = variant("w_0.5,dpr_0.5/c_crop,w_10,h_10").transform.ops
+    assert own == variant("w_0.5/c_crop,w_10,h_10").transform.ops, "parts and crops are not multiplied"

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -207,6 +208,13 @@ def test_a_token_for_an_address_is_refused() -> None:
 def test_tokens_that_are_none(token: str) -> None:
     with pytest.raises(BadSignature):
         verify(f"{PATH}?__cld_token__={token}", "/", TOKENS)
+
+
+def test_a_token_has_whole_times() -> None:
+    text = f"exp=soon~url={PATH.lower().replace('/', '%2f').replace('%20', '%2520')}"
+    mac = hmac.new(bytes.fromhex(HEX_KEY), text.encode(), "sha256").hexdigest()
+    with pytest.raises(BadSignature, match="exp in whole Unix seconds"):
+        verify(f"{PATH}?__cld_token__=exp=soon~hmac={mac}", "/", TOKENS)
 
 
 def test_a_token_is_of_one_url_and_given_once() -> None:
