@@ -6,7 +6,9 @@ from typing import Any
 
 import cloudinary
 import pytest
+from cloudinary import CloudinaryImage
 from cloudinary.utils import cloudinary_url
+from playwright.sync_api import sync_playwright
 
 from tests.rivals.client_keys import CLOUDINARY_SECRET
 from tests.rivals.cloudinary_urls import JPEG, LAKE, ROWS
@@ -79,3 +81,25 @@ def test_tokens_of_the_library_are_taken(node: StartNode) -> None:
         ):
             url = target({**options, "auth_token": auth_token}, is_signed=True)
             assert server.ask(url).status == status, url
+
+
+@pytest.mark.usefixtures("_configured")
+def test_the_tags_of_the_library_load_in_a_browser(node: StartNode, chromium: str) -> None:
+    """As the template tags of Django write them; only the host is configured."""
+    host = node("cloudinary", CLOUDINARY_SECRET).removeprefix("http://")
+    cloudinary.config(cloud_name="demo", secure=False, cname=host)
+    tags = [
+        CloudinaryImage(options.get("id", LAKE)).image(**{k: v for k, v in options.items() if k != "id"})
+        for options, _, _ in ROWS
+        if "private_cdn" not in options
+    ]
+    assert all(f'src="http://{host}/demo/' in tag for tag in tags)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.set_content("".join(tags), wait_until="load")
+        loaded = page.evaluate(
+            "[...document.images].map((image) => [image.naturalWidth, image.naturalHeight])"
+        )
+        browser.close()
+    assert loaded == [list(size) for options, size, _ in ROWS if "private_cdn" not in options]
