@@ -126,6 +126,14 @@ async def test_one_mount_answers_several_dialects(node: Running, path: str) -> N
 
 
 @shares_node
+async def test_a_public_id_stands_for_several_names(node: Running) -> None:
+    temporary_file(node.originals, "shoes/red.jpg", pictures.photo_as("jpeg"))
+    for name, kind in (("red", "image/jpeg"), ("red.png", "image/png"), ("red.jpg", "image/jpeg")):
+        answer = await node.get(f"/cl/demo/image/upload/c_limit,w_64/v1/shoes/{name}")
+        assert (answer.status, answer.headers["Content-Type"]) == (200, kind), answer.body
+
+
+@shares_node
 async def test_the_extension_is_the_format(node: Running) -> None:
     answer = await node.get("/cl/demo/image/upload/c_limit,w_64/photo")
     assert answer.headers["Content-Type"] == "image/jpeg"

@@ -27,6 +27,7 @@ from proxy.core.errors import BadUrl, CalotypeError, NotSupported, UrlNotSupport
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.nearest import named
 from proxy.core.transform.operations import Auto
+from proxy.core.url.alternatives import alternatives
 from proxy.core.url.dialects.cloudinary_components import of_presets, read_components, transform
 from proxy.core.url.dialects.cloudinary_params import DOCUMENTED
 from proxy.core.url.dialects.cloudinary_requested import CloudinaryRequested
@@ -72,16 +73,14 @@ def parse(raw: str, reading: Reading) -> ParsedUrl:
     )
     read_components(route.components, requested)
     key, unused = _fetched(route, query) if route.delivery == FETCH else _public_id(route, query)
-    stem, dot, extension = key.rpartition(".")
-    is_named = route.delivery != FETCH and bool(dot) and "/" not in extension
-    extension = extension.lower() if is_named else ""
+    _, dot, extension = key.rpartition(".")
+    extension = extension.lower() if dot and route.delivery != FETCH else ""
     kind = _EXTENSIONS.get(extension)
     if extension in OTHER_EXTENSIONS and "format" not in requested.output:
         raise NotSupported(
             "the extension of the URL is a format that is not supported: write f_auto, or the extension jpg, png, webp,"
             " avif or gif"
         )
-    is_known = kind is not None or extension in OTHER_EXTENSIONS
     result = transform(requested, kind, version_of(route.version))
     return VariantUrl(
         key=key,
@@ -90,9 +89,7 @@ def parse(raw: str, reading: Reading) -> ParsedUrl:
         is_preset=requested.is_preset and len(requested.named) == 1,
         unused=(*requested.unused, *unused),
         disposition=_disposition(requested, result.format),
-        alternatives=()
-        if route.delivery == FETCH
-        else _alternatives(key, stem if is_known else key, reading.suffixes),
+        alternatives=alternatives(key, reading.suffixes),
     )
 
 
@@ -128,13 +125,6 @@ def _fetched(route: Route, query: str | None) -> tuple[str, tuple[Unused, ...]]:
     own_query = fetched_query(query)
     joint = "&" if "?" in url else "?"
     return checked_locator(f"{url}{joint}{own_query}" if own_query else url), ()
-
-
-def _alternatives(key: str, stem: str, suffixes: tuple[str, ...]) -> tuple[str, ...]:
-    """The other keys that a public id may stand for."""
-    found = dict.fromkeys([stem, *[f"{stem}.{suffix}" for suffix in suffixes]])
-    found.pop(key, None)
-    return tuple(found)
 
 
 def _disposition(requested: CloudinaryRequested, kind: Format | Auto | None) -> str:

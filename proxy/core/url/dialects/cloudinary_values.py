@@ -9,6 +9,7 @@ from fractions import Fraction
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, nearest
 from proxy.core.transform.operations import Auto, Colour, FocalPoint, Length, Part, Smart, Turn
+from proxy.core.url.alternatives import EXTENSIONS
 from proxy.core.url.dialects.cloudinary_expressions import Relative, Scope, number
 from proxy.core.url.dialects.cloudinary_requested import OffsetPoint
 from proxy.core.url.dialects.css_colours import css_colour
@@ -31,45 +32,13 @@ FORMATS: dict[str, Format | Auto] = {
     "avif": Format.AVIF,
     "gif": Format.GIF,
 }
-OTHER_EXTENSIONS = frozenset(
+_OF_VIDEO = frozenset(
     (
-        *("ai", "arw", "bmp", "bw", "cr2", "cr3", "djvu", "dng", "eps", "eps3", "ept", "fbx", "flif", "glb"),
-        *(
-            "gltf",
-            "hdp",
-            "heic",
-            "heif",
-            "ico",
-            "indd",
-            "j2k",
-            "jp2",
-            "jxl",
-            "jxr",
-            "obj",
-            "pdf",
-            "ply",
-            "ps",
-        ),
-        *("psd", "svg", "tga", "tif", "tiff", "u3ma", "usdz", "wdp"),
-        *(
-            "3g2",
-            "3gp",
-            "avi",
-            "flv",
-            "m2ts",
-            "m3u8",
-            "mkv",
-            "mov",
-            "mp3",
-            "mp4",
-            "mpd",
-            "mpeg",
-            "mts",
-            "mxf",
-        ),
-        *("ogg", "ogv", "ts", "wav", "webm", "wmv"),
+        *("3g2", "3gp", "avi", "flv", "m2ts", "m3u8", "mkv", "mov", "mp3", "mp4", "mpd", "mpeg", "mts"),
+        *("mxf", "ogg", "ogv", "ts", "wav", "webm", "wmv"),
     )
 )
+OTHER_EXTENSIONS = (EXTENSIONS | _OF_VIDEO) - FORMATS.keys()
 """Extensions of Cloudinary's formats that the node does not write."""
 
 
