@@ -1,6 +1,5 @@
 """Generated transforms and their many spellings."""
 
-from dataclasses import replace
 from fractions import Fraction
 
 from hypothesis import strategies as st
@@ -100,7 +99,8 @@ effects = st.one_of(
 )
 
 components = st.builds(
-    Component,
+    # Of a named tuple itself hypothesis would fill the other fields too.
+    lambda **fields: Component(**fields),
     width=st.none() | st.integers(1, 10_000),
     height=st.none() | st.integers(1, 10_000),
     fit=st.none() | st.sampled_from(Fit),
@@ -184,7 +184,7 @@ chains = (
     st.lists(rich_components | crops | sized_by_ratio, min_size=1, max_size=4)
     .map(
         # The fields of the output may be given once.
-        lambda chain: (chain[0], *(replace(each, **dict.fromkeys(_OF_OUTPUT)) for each in chain[1:]))
+        lambda chain: (chain[0], *(each._replace(**dict.fromkeys(_OF_OUTPUT)) for each in chain[1:]))
     )
     .filter(lambda chain: sum(len(each.effects or ()) for each in chain) <= MAX_EFFECTS)
 )
