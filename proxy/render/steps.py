@@ -12,6 +12,7 @@ from proxy.core.transform.layout import Cut, Embed, Find, FindBorders, Scale
 from proxy.core.transform.operations import (
     Adjust,
     Blur,
+    Colour,
     Effect,
     Flatten,
     Pixelate,
@@ -68,10 +69,16 @@ _INTERESTING = {Smart.ATTENTION: "attention", Smart.ENTROPY: "entropy"}
 def _within_borders(image: pyvips.Image, trim: Trim) -> Box:
     whole = Box(0, 0, image.width, image.height)
     seen = image.flatten(background=_UNLIKELY) if image.hasalpha() else image
-    corner = (whole.width - 1, whole.height - 1) if trim.from_lower_right else (0, 0)
-    background = (
-        seen(*corner) if trim.colour is None else [trim.colour.red, trim.colour.green, trim.colour.blue]
-    )
+    match trim.colour:
+        case None:
+            corner = (whole.width - 1, whole.height - 1) if trim.from_lower_right else (0, 0)
+            background = seen(*corner)
+        case Colour(alpha=0) if not image.hasalpha():
+            return whole
+        case Colour(alpha=0):
+            background = _UNLIKELY
+        case Colour(red, green, blue):
+            background = [red, green, blue]
     # Without line_art libvips takes the median of three pixels each way, which a smaller picture does not have.
     is_small = min(whole.width, whole.height) < 3
     left, top, width, height = seen.find_trim(

@@ -470,6 +470,21 @@ def test_borders_are_trimmed_in_the_colour_of_the_lower_right_corner() -> None:
     assert size(draw(framed, "trim_10:south_east~f_png")) == (30, 20)
 
 
+@pytest.mark.parametrize(("alpha", "result"), [(0, (30, 20)), (128, (40, 25))])
+def test_transparent_borders_are_trimmed(alpha: int, result: tuple[int, int]) -> None:
+    black = pyvips.Image.black(30, 20, bands=3).cast("uchar").copy(interpretation="srgb").addalpha()
+    framed = black.embed(
+        0, 0, 40, 25, extend="background", background=[255, 255, 255, alpha]
+    ).pngsave_buffer()
+    assert size(draw(framed, "trim_0:transparent~f_png")) == result
+
+
+def test_an_opaque_picture_has_no_transparent_borders() -> None:
+    magenta = pyvips.Image.black(30, 20, bands=3).cast("uchar").copy(interpretation="srgb")
+    framed = magenta.embed(0, 0, 40, 25, extend="background", background=[255, 0, 255]).pngsave_buffer()
+    assert size(draw(framed, "trim_0:transparent~f_png")) == (40, 25)
+
+
 def test_a_line_of_pixels_is_trimmed() -> None:
     line = pyvips.Image.black(10, 1, bands=3).cast("uchar").embed(5, 0, 20, 1, extend="white")
     assert size(draw(line.copy(interpretation="srgb").pngsave_buffer(), "trim_10~f_png")) == (10, 1)

@@ -225,7 +225,7 @@ class Pad:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trim:
     """Cuts off borders of one colour: of `colour`, or of the upper left pixel, or with `from_lower_right` of the lower right
-    one. `threshold`, 0 to 255, is how far a pixel may differ. With `equal_x` and `equal_y` opposite borders are cut alike."""
+    one; with a `colour` of alpha 0 transparent borders. `threshold`, 0 to 255, is how far a pixel may differ. With `equal_x` and `equal_y` opposite borders are cut alike."""
 
     threshold: float = 10
     colour: Colour | None = None

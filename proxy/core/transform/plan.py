@@ -280,7 +280,8 @@ def _text(op: Operation) -> str:
         case Trim(colour=colour):
             alike = f"{'x' if op.equal_x else ''}{'y' if op.equal_y else ''}"
             corner = "lower-right" if op.from_lower_right else "auto"
-            return f"trim:{op.threshold:g}:{colour.hex if colour else corner}:{alike}"
+            border = corner if colour is None else colour.hex if colour.alpha else "transparent"
+            return f"trim:{op.threshold:g}:{border}:{alike}"
         case Turn():
             return f"turn:{op}"
         case TurnToShape(turn, is_wide):

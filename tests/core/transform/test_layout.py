@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy.core.image.faces import PARTS, Face, Faces
 from proxy.core.image.formats import Format
 from proxy.core.image.size import Box, Size, pixels
-from proxy.core.transform.layout import Command, Cut, Embed, Find, FindBorders, Load, Scale, boxed, commands
+from proxy.core.transform.layout import Command, Cut, Embed, Find, FindBorders, Load, Scale, boxed
 from proxy.core.transform.operations import (
     TRANSPARENT,
     Blur,
@@ -30,54 +30,15 @@ from proxy.core.transform.operations import (
 from proxy.core.transform.plan import RenderDefaults, resolve
 from proxy.core.url.dialects.component import Component, transform_of
 from proxy.core.url.dialects.native import parse_transform
+from tests.support.laid_out import LIMIT_PX, laid, size_after
 from tests.support.strategies import chains
 
-LIMIT_PX = 4000
 DEFAULTS = RenderDefaults(quality=80, effort={}, max_side_px=LIMIT_PX)
 FINDS_FACES = replace(DEFAULTS, face_detector="fake 1")
 
 
-def laid(
-    ops: tuple[Operation, ...], original: Size, limit_px: int = LIMIT_PX, faces: Faces | None = None
-) -> list[Command]:
-    """The commands; what is to be found is at the upper left."""
-    following = commands(ops, limit_px, original, faces)
-    found: list[Command] = [next(following)]
-    try:
-        while True:
-            last = found[-1]
-            asks = isinstance(last, Find | FindBorders)
-            found.append(following.send(Box(0, 0, *last.size) if asks else None))
-    except StopIteration:
-        return found
-
-
 def of(tokens: str, original: Size) -> list[Command]:
     return laid(resolve(parse_transform(tokens, {}), Format.PNG, DEFAULTS).ops, original)
-
-
-def size_after(commands_: list[Command]) -> Size:
-    """The size of the canvas in the end; checks that every box lies within the canvas."""
-    size = Size(0, 0)
-    for command in commands_:
-        match command:
-            case Load(size=loaded):
-                size = loaded
-            case Scale(size=scaled):
-                size = scaled
-            case Cut(box):
-                assert min(box.left, box.top) >= 0
-                assert box.left + box.width <= size.width
-                assert box.top + box.height <= size.height
-                size = Size(box.width, box.height)
-            case Embed(size=placed, left=left, top=top):
-                assert 0 <= left <= placed.width - size.width
-                assert 0 <= top <= placed.height - size.height
-                size = placed
-            case Turn():
-                size = Size(size.height, size.width) if command.swaps_sides else size
-        assert min(size) >= 1
-    return size
 
 
 WHOLE = Box(0, 0, 1000, 500)

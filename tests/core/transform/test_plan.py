@@ -204,6 +204,11 @@ def test_greatest_sides_stand_in_the_plan_where_they_are_not_the_box(tokens: str
     assert canonical(plan(tokens, Format.GIF)) == f"{text} limit:4000 gif:e0"
 
 
+def test_transparent_borders_have_a_word_in_the_plan() -> None:
+    assert canonical(plan("trim_10:transparent", Format.GIF)) == "trim:10:transparent: limit:4000 gif:e0"
+    assert canonical(plan("trim_10:000", Format.GIF)) == "trim:10:000000: limit:4000 gif:e0"
+
+
 @pytest.mark.parametrize("kind", sorted(OUTPUTS))
 def test_the_copyright_fields_stand_in_the_plan(kind: Format) -> None:
     assert canonical(plan("meta_none", kind)) == canonical(plan("w_9", kind)).replace(
