@@ -5,7 +5,9 @@ import encodings.utf_16_be  # noqa: F401 (the sandbox of a worker forbids to loa
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 from proxy.core.image.exif import Exif
 
@@ -107,13 +109,26 @@ def with_etag(body: bytes, tag: str) -> bytes:
     return json.dumps({name: document.get(name) for name in FIELDS}).encode()
 
 
-def only_fields(body: bytes, fields: Sequence[str]) -> bytes:
-    """The JSON `body` reduced to `fields`."""
-    document = json.loads(body)
-    return json.dumps({name: document.get(name) for name in fields}).encode()
+@dataclass(frozen=True, slots=True)
+class InfoDocument:
+    """A document that `make` makes of the JSON of a description. Documents with different names have different entity
+    tags."""
+
+    name: str
+    make: Callable[[bytes], bytes] = dataclass_field(compare=False, repr=False)
+    mime: str = "application/json"
 
 
-def info_key(key: str, fields: Sequence[str]) -> str:
-    """Hex SHA-256 for the entity tag of the selection `fields` of the description with `key`; `key` itself without
-    fields."""
-    return hashlib.sha256(f"{key} {','.join(fields)}".encode()).hexdigest() if fields else key
+def selection(fields: Sequence[str]) -> InfoDocument:
+    """The JSON reduced to `fields`."""
+
+    def reduced(body: bytes) -> bytes:
+        document = json.loads(body)
+        return json.dumps({name: document.get(name) for name in fields}).encode()
+
+    return InfoDocument(",".join(fields), reduced)
+
+
+def info_key(key: str, document: InfoDocument | None) -> str:
+    """Hex SHA-256 for the entity tag of a document of the description with `key`; `key` itself without a document."""
+    return hashlib.sha256(f"{key} {document.name}".encode()).hexdigest() if document else key

@@ -12,7 +12,7 @@ from proxy.core.errors import BadTransform, CalotypeError, NotAllowed, Signature
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Transform, without_no_ops
 from proxy.core.url.mounts import Mount, Rules, Signing, of_dialect, route
-from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, ParsedUrl, VariantUrl
+from proxy.core.url.parsed_url import OriginalUrl, ParsedUrl, VariantUrl
 from proxy.core.url.policy import restrict
 from proxy.core.url.signing import UNRESTRICTED, Restrictions, Signed
 from proxy.core.url.target import cut
@@ -50,7 +50,7 @@ class Interpreted:
     def restrictions(self) -> Restrictions:
         """Those of the signature, with the expiry of the URL itself."""
         of_signature = UNRESTRICTED if self.signed is None else self.signed.restrictions
-        return of_signature if isinstance(self.parsed, InfoUrl) else of_signature.until(self.parsed.until_s)
+        return of_signature.until(self.parsed.until_s)
 
 
 def trusted(mount: Mount, raw: str) -> Verified:

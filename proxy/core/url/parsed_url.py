@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from proxy.core.image.formats import Format
+from proxy.core.image.metadata import InfoDocument, selection
 from proxy.core.transform.operations import NOTHING, Transform
 from proxy.core.url.dialects.native_params import PATH, Param
 from proxy.core.url.notice import Notice
@@ -56,11 +57,19 @@ class OriginalUrl:
 
 @dataclass(frozen=True, slots=True)
 class InfoUrl:
-    """The description of an original; all of it without `fields`. `alternatives` are as in VariantUrl."""
+    """The description of an original; all of it without `fields`. `own` is the document of a vendor in its place.
+    `alternatives` and `until_s` are as in VariantUrl."""
 
     key: str
     fields: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
+    own: InfoDocument | None = None
+    until_s: int | None = None
+
+    @property
+    def document(self) -> InfoDocument | None:
+        """What is made of the whole description; None for the description itself."""
+        return selection(self.fields) if self.fields else self.own
 
     @property
     def transform(self) -> Transform:

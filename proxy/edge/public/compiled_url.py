@@ -8,6 +8,7 @@ from multidict import CIMultiDict
 from proxy.core.cache.delivery import Delivery
 from proxy.core.cache.tags import answer_tags
 from proxy.core.cache.variant_request import VariantRequest
+from proxy.core.image.metadata import InfoDocument
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.negotiate import AcceptClass
 from proxy.core.transform.operations import Auto, Transform
@@ -30,7 +31,7 @@ class CompiledUrl:
     request: VariantRequest
     caching: responses.CachingHeaders
     restrictions: Restrictions
-    fields: tuple[str, ...] = ()
+    document: InfoDocument | None = None
     delivery: Delivery | None = None
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
 
@@ -46,7 +47,7 @@ def compiled_url(
     """The compiled URL of a variant. `restrictions` are those of the URL and its signature."""
     mount, parsed = meaning.mount, meaning.parsed
     max_age_s, disposition = mount.max_age_s, ""
-    fields: tuple[str, ...] = ()
+    document: InfoDocument | None = None
     unfulfilled: list[Notice] = []
     match parsed:
         case VariantUrl():
@@ -54,7 +55,7 @@ def compiled_url(
             disposition = parsed.disposition
             max_age_s = max_age_s if parsed.max_age_s is None else parsed.max_age_s
         case InfoUrl():
-            fields = parsed.fields
+            document = parsed.document
     request = VariantRequest(meaning.ref, transform, accepted, rules.max_side_px, meaning.alternatives)
     caching = responses.caching_headers(
         max_age_s=max_age_s,
@@ -65,7 +66,7 @@ def compiled_url(
         of_dialect=mount.dialect.success_headers,
         tags=answer_tags(mount.name, request.refs) if mount.cache_tags else (),
     )
-    return CompiledUrl(mount.name, unsigned_target, request, caching, restrictions, fields)
+    return CompiledUrl(mount.name, unsigned_target, request, caching, restrictions, document)
 
 
 def original_caching(

@@ -27,7 +27,7 @@ from proxy.core.errors import (
     UrlTooLong,
 )
 from proxy.core.image.formats import Format
-from proxy.core.image.metadata import info_key, only_fields
+from proxy.core.image.metadata import info_key
 from proxy.core.memo import Memo
 from proxy.core.transform.negotiate import AcceptClass, accept_class
 from proxy.core.url.interpret import Interpreted, Verified, interpret, verify_signature
@@ -221,14 +221,14 @@ class PublicHandler:
                 self._rules,
                 self._restrictions(meaning),
             )
-        fields = compiled.fields
+        document = compiled.document
         none_match, if_match = (
             joined(request.headers, hdrs.IF_NONE_MATCH),
             list_of(request.headers, hdrs.IF_MATCH),
         )
 
         def needs_no_body(key: CacheKey) -> bool:
-            tag = etag(info_key(key.digest, fields))
+            tag = etag(info_key(key.digest, document))
             # The modification time of a variant is unknown.
             return precondition_fails(if_match, None, tag, None) or matches(none_match, tag)
 
@@ -246,7 +246,7 @@ class PublicHandler:
         if delivered.delivery.location:
             record.set_delivery(delivered.delivery)
             return responses.redirect(delivered.delivery, self._caching(compiled))
-        tag = etag(info_key(delivered.delivery.key.digest, fields))
+        tag = etag(info_key(delivered.delivery.key.digest, document))
         if precondition_fails(if_match, None, tag, None):
             record.set_delivery(delivered.delivery)
             status = cache_status(delivered.delivery.outcome, delivered.delivery.tier)
@@ -265,10 +265,10 @@ class PublicHandler:
     ) -> web.Response:
         delivery, variant = delivered
         record.set_delivery(delivery)
-        if compiled.fields:
-            digest = info_key(delivery.key.digest, compiled.fields)
+        if compiled.document:
+            digest = info_key(delivery.key.digest, compiled.document)
             delivery = replace(delivery, key=delivery.key._replace(digest=digest))
-            variant = variant and replace(variant, body=only_fields(variant.body, compiled.fields))
+            variant = variant and replace(variant, body=compiled.document.make(variant.body))
         caching = compiled.caching if compiled.restrictions is UNRESTRICTED else self._caching(compiled)
         if delivery.provisional:
             caching = caching.within(responses.PROVISIONAL_CACHE_S)
@@ -278,6 +278,8 @@ class PublicHandler:
         else:
             compiled.delivery, compiled.headers = delivery, responses.picture_headers(delivery, caching)
             headers = compiled.headers
+        if compiled.document and hdrs.CONTENT_TYPE in headers:
+            headers[hdrs.CONTENT_TYPE] = compiled.document.mime
         return responses.picture(
             delivery,
             variant,

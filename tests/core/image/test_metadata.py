@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.image.metadata import FIELDS, exif, info_key, only_fields, profile_name, with_etag
+from proxy.core.image.metadata import FIELDS, InfoDocument, exif, info_key, profile_name, selection, with_etag
 
 FIELD = "exif-ifd0-Make"
 
@@ -162,6 +162,8 @@ def test_the_name_of_a_profile_is_its_description() -> None:
 def test_selected_fields_have_their_own_cache_key() -> None:
     info = with_etag(json.dumps({"width": 3, "height": 4}).encode(), '"x"')
     assert list(json.loads(info)) == list(FIELDS)
-    assert json.loads(only_fields(info, ("width", "etag"))) == {"width": 3, "etag": '"x"'}
-    assert info_key("k", ()) == "k"
-    assert len({info_key("k", ("width",)), info_key("k", ("height",)), info_key("l", ("width",))}) == 3
+    width, height = selection(("width", "etag")), selection(("height",))
+    assert json.loads(width.make(info)) == {"width": 3, "etag": '"x"'}
+    assert info_key("k", None) == "k"
+    assert len({info_key("k", width), info_key("k", height), info_key("l", width)}) == 3
+    assert selection(("width", "etag")) == width == InfoDocument("width,etag", lambda body: body)
