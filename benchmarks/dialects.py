@@ -36,6 +36,8 @@ KEYS: dict[str, Keys] = {
     "cloudinary": {"k": client_keys.CLOUDINARY_SECRET.encode()},
     "next": {},
     "cloudflare": {"k": client_keys.CLOUDFLARE_KEY.encode()},
+    "imgix": {"k": client_keys.IMGIX_TOKEN.encode()},
+    "imagekit": {"k": client_keys.IMAGEKIT_KEY.encode()},
 }
 GENERATORS: dict[str, Callable[[], Iterator[Case]]] = {
     "imgproxy": imgproxy_urls.urls,

@@ -19,6 +19,9 @@ COMPLETE_ROOMS = ("core", "service")
 TESTED_ELSEWHERE = {
     "core/image/completed.py": "core/image/test_container.py",
     "core/url/dialects/dialect.py": "core/url/dialects/test_native.py",
+    "core/url/dialects/imagekit_parameters.py": "core/url/dialects/test_imagekit.py",
+    "core/url/dialects/imgix_others.py": "core/url/dialects/test_imgix_parameters.py",
+    "core/url/dialects/imgix_parameter_values.py": "core/url/dialects/test_imgix_operations.py",
     "core/url/dialects/ipx_modifiers.py": "core/url/dialects/test_ipx.py",
     "core/url/dialects/native_params.py": "core/url/dialects/test_native.py",
     "core/url/dialects/cloudflare_operations.py": "core/url/dialects/test_cloudflare_options.py",

@@ -451,7 +451,7 @@ WRONG = [
     (f"{MOUNT}\nsigning = 'required'", "mounts.m.signing: requires a key"),
     (f"{MOUNT}\nsigning = 'optional'", "mounts.m.signing: requires a key"),
     (f"{MOUNT}\nsigning = 'yes'", "mounts.m.signing: "),
-    (f"{MOUNT}\ndialect = 'imgix'", "mounts.m.dialect: "),
+    (f"{MOUNT}\ndialect = 'fastly'", "mounts.m.dialect: "),
     (
         f"{MOUNT}\nsigning = 'required'\nkeys = ['b']\n{KEYS}",
         "mounts.m.keys: number 1: [signing.keys] has no key with this id",

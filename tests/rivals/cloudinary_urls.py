@@ -119,7 +119,7 @@ const qualifiers = ['background', 'gravity', 'focusOn'].map((name) => require(`@
 const words = Object.assign({}, ...actions, ...qualifiers)
 const { constructCloudinaryUrl } = require('@cloudinary-util/url-loader')
 const targetOf = (url) => url.replace(/^https?:\\/\\/[^/]+/, '')
-const cloudinaryClients = {
+Object.assign(make, {
   cloudinary: ({ id, ...options }) => targetOf(cloudinary.url(id, { cloud_name: 'demo', secure: true, ...options })),
   cloudinaryUrlGen: ({ id, image }) =>
     targetOf(
@@ -134,7 +134,7 @@ const cloudinaryClients = {
     targetOf(transformUrl({ ...options, provider: 'cloudinary' }, operations)),
   cloudinaryNext: ({ src, width, quality }) =>
     `/demo/image/upload/f_auto,c_limit,w_${width},q_${quality || 'auto'}${src}`,
-}
+})
 """
 
 

@@ -1,7 +1,8 @@
 """Makes client_urls.json: what the vendors' own clients write for tables of options, signed and unsigned. Run by hand:
 
     python -m venv E; E/bin/pip install libthumbor imgproxy
-    npm install --prefix N @imgproxy/imgproxy-node unpic next cloudinary @cloudinary/url-gen @cloudinary-util/url-loader
+    npm install --prefix N @imgproxy/imgproxy-node unpic next cloudinary @cloudinary/url-gen @cloudinary-util/url-loader \
+        @imgix/js-core imagekit @imagekit/javascript
     NODE_PATH=N/node_modules E/bin/python -m tests.rivals.make_client_urls
 
 Each line of a table has a client's options, the size of the picture that they describe, and its type. Only the pairs of
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.rivals import cloudinary_urls
+from tests.rivals import cloudinary_urls, photo_service_urls
 from tests.rivals.client_keys import (
     CLOUDFLARE_KEY,
     CLOUDINARY_SECRET,
@@ -272,11 +273,9 @@ IN_NODE = """
 const requests = JSON.parse(require('node:fs').readFileSync(0, 'utf8'))
 const { generateImageUrl } = require('@imgproxy/imgproxy-node')
 const { transformUrl } = require('unpic')
-CLOUDINARY_CLIENTS
 const loader = require('next/dist/shared/lib/image-loader').default
 const { imageConfigDefault } = require('next/dist/shared/lib/image-config')
 const make = {
-  ...cloudinaryClients,
   imgproxy: (options) => generateImageUrl(options),
   unpic: ({ operations, ...options }) => transformUrl(options, operations),
   nextThumbor: ({ src, width, quality }) => `/unsafe/${width}x0/filters:quality(${quality || 75})${src}`,
@@ -284,6 +283,7 @@ const make = {
     `/cdn-cgi/image/width=${width},quality=${quality || 75},format=auto/${src}`,
   next: (options) => loader({ config: imageConfigDefault, ...options }),
 }
+EXTRA
 console.log(JSON.stringify(requests.map(([client, options]) => make[client](options))))
 """
 
@@ -291,7 +291,7 @@ console.log(JSON.stringify(requests.map(([client, options]) => make[client](opti
 def in_node(requests: list[tuple[str, dict[str, Any]]]) -> list[str]:
     """What each client of npm makes of its options."""
     run = subprocess.run(
-        ["node", "-e", IN_NODE.replace("CLOUDINARY_CLIENTS", cloudinary_urls.IN_NODE)],
+        ["node", "-e", IN_NODE.replace("EXTRA", cloudinary_urls.IN_NODE + photo_service_urls.IN_NODE)],
         input=json.dumps(requests),
         capture_output=True,
         text=True,
@@ -356,6 +356,7 @@ def node_rows() -> Iterator[dict[str, Any]]:
     ]
     for client, row, is_signed, request in cloudinary_urls.requests(CLOUDINARY_SECRET):
         found.append((client, "cloudinary", row, is_signed, request))
+    found += photo_service_urls.requests()
     urls = in_node([request for *_, request in found])
     for (client, dialect, (options, size, kind), is_signed, _), url in zip(found, urls, strict=True):
         yield entry(client, dialect, options, url, size, kind, is_signed=is_signed)

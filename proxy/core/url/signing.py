@@ -7,7 +7,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlsplit
 
@@ -118,11 +118,11 @@ def verify(raw: str, keys: Keys) -> Signed | None:
     Raises BadSignature if no key of `keys`, or not the key that kid names, made it, or if another parameter follows
     it; BadUrl for an invalid signed parameter.
     """
-    found = _cut(raw)
+    found = cut_at(raw, _SIG)
     if found is None:
         return None
     message, given = found
-    target, parameters = _parted(message)
+    target, parameters = without(message, _NAMES)
     ids = [value for name, value in parameters if name == "kid"]
     candidates = keys if not ids else {key_id: keys[key_id] for key_id in ids if key_id in keys}
     # Every key is tried, so that the time does not reveal the matching one.
@@ -137,41 +137,49 @@ def verify(raw: str, keys: Keys) -> Signed | None:
 
 def unsigned(raw: str) -> str:
     """`raw` without the parameters of a signature, valid or not."""
-    return _parted(raw)[0]
+    return without(raw, _NAMES)[0]
+
+
+def secret_length(secret: str) -> int:
+    """How many bytes a secret has that may be any text. Raises ValueError for an empty one."""
+    if not secret:
+        raise ValueError("must not be empty")
+    return len(secret.encode())
 
 
 def is_restricted(raw: str) -> bool:
     """Whether `raw` has restrictions, which limit how long and where an answer, even an error, may be cached."""
-    return any(name in _SCOPES for name, _ in _parted(raw)[1])
+    return any(name in _SCOPES for name, _ in without(raw, _NAMES)[1])
 
 
-def _parted(raw: str) -> tuple[str, list[tuple[str, str]]]:
-    """`raw` without the parameters of a signature, and those parameters, not decoded."""
+def without(raw: str, names: Set[str]) -> tuple[str, list[tuple[str, str]]]:
+    """`raw` without the parameters called `names`, and those parameters, not decoded."""
     path, mark, query = raw.partition("?")
     if not mark:
         return raw, []
     parts = [(part, part.partition("=")) for part in query.split("&")]
-    rest = [part for part, (name, _, _) in parts if name not in _NAMES]
+    rest = [part for part, (name, _, _) in parts if name not in names]
     if len(rest) == len(parts):
         return raw, []
     target = path + ("?" + "&".join(rest) if rest else "")
-    return target, [(name, value) for _, (name, _, value) in parts if name in _NAMES]
+    return target, [(name, value) for _, (name, _, value) in parts if name in names]
 
 
-def _cut(raw: str) -> tuple[str, str] | None:
-    """The signed text and the signature; None without one. Raises BadSignature if it is not the last parameter."""
+def cut_at(raw: str, signature: str) -> tuple[str, str] | None:
+    """The text before the parameter called `signature`, and its value; None without one. Raises BadSignature if it is not
+    the last parameter but for those of trackers."""
     path, _, query = raw.partition("?")
     parts = query.split("&")
-    at = next((at for at, part in enumerate(parts) if part.startswith(f"{_SIG}=")), None)
+    at = next((at for at, part in enumerate(parts) if part.startswith(f"{signature}=")), None)
     if at is None:
         return None
     for position, part in enumerate(parts[at + 1 :], start=at + 2):
         if not is_tracker(name := _name(part)):
             raise BadSignature(
-                f"parameter {named(name, position)} follows the signature: sig must be the last parameter"
+                f"parameter {named(name, position)} follows the signature: {signature} must be the last parameter"
             )
     message = "&".join(parts[:at])
-    return f"{path}?{message}" if at else path, parts[at].removeprefix(f"{_SIG}=")
+    return f"{path}?{message}" if at else path, parts[at].removeprefix(f"{signature}=")
 
 
 def _trailing_text(given: str) -> str:

@@ -48,6 +48,11 @@ def cut(raw: str) -> Target:
     return Target(path, query if mark else None)
 
 
+def has_path(raw: str) -> bool:
+    """Whether a target has a path below its first slash."""
+    return raw.startswith("/") and raw.partition("?")[0] != "/"
+
+
 def is_tracker(name: str) -> bool:
     """Whether trackers add a parameter of this name to URLs: it is ignored."""
     return name in _TRACKERS or name.startswith("utm_")
@@ -98,6 +103,8 @@ def origin_and_target(url: str) -> tuple[str, str]:
 
 def decoded(raw: str, what: str) -> str:
     """`raw` percent-decoded once. Raises BadUrl, which names it as `what`, if the result is not UTF-8."""
+    if "%" not in raw and raw.isascii():
+        return raw
     if BAD_PERCENT.search(raw):
         raise BadUrl(f"{what} holds a % that is not followed by two hexadecimal digits")
     try:

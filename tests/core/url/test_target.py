@@ -14,6 +14,7 @@ from proxy.core.url.target import (
     cut,
     decoded,
     encoded,
+    has_path,
     in_origin_form,
     of_base64,
     origin_and_target,
@@ -281,3 +282,14 @@ def test_base64() -> None:
     for text in ("a", "YS+i", "YS/i", "YS i", "YS=i", "__79", "ä"):
         with pytest.raises(ValueError, match="is not base64url"):
             of_base64(text)
+
+
+def test_a_target_may_have_no_path() -> None:
+    assert [has_path(raw) for raw in ("/a", "/a?b", "/?b", "/", "", "a")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from proxy.core.url.dialects.dialect import Dialect
 
-_NAMES = ("native", "imgproxy", "thumbor", "next", "cloudflare", "cloudinary")
+_NAMES = ("native", "imgproxy", "thumbor", "next", "cloudflare", "cloudinary", "imgix", "imagekit")
 
 
 class _Dialects(Mapping[str, Dialect]):

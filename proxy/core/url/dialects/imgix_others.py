@@ -1,0 +1,134 @@
+"""The parameters of imgix that the node does not do, by their names and aliases."""
+
+FOLLOWING_THE_RULE = (
+    *("auto=enhance auto=true", "auto=redeye", "colorquant", "nr", "nrs", "upscale", "fps", "loop"),
+)
+"""They only polish."""
+
+CHANGING = (
+    *(
+        "exp",
+        "high",
+        "shad",
+        "vib",
+        "htn",
+        "trim-pad trimpad",
+        "fill-max",
+        "border-radius",
+        "border-stroke-size",
+    ),
+    *("face-blur", "face-pixel face-pixelate", "lp-blur license-plate-blur", "bg-remove background-remove"),
+    *("interval", "skip", "reverse"),
+)
+"""They change what the picture shows, unless they are 0 or false."""
+
+SHOWING = (
+    *("mark m", "blend b", "blend-color blendcolor blend-clr blendclr", "txt t", "mask", "border", "duotone"),
+    *("transparency", "object-removal-rect", "bg-replace background-replace"),
+)
+"""They change what the picture shows with every value."""
+
+WITHOUT_EFFECT = (
+    ("Client hints have no effect, as for clients that send none.", "ch"),
+    ("The node compares single pixels.", "trim-sd trimsd", "trim-alpha"),
+    ("Each format has its own encoder settings.", "chromasub", "jpg-progressive jpeg-progressive", "dpi"),
+    ("Upscaling follows the fit.", "upscale-fallback"),
+    ("The description has no faces.", "faces"),
+    (
+        "The node answers pictures only.",
+        "page",
+        "pdf-annotation annotation",
+        "svg-sanitize",
+        "rasterize-bypass",
+    ),
+    (
+        "The node answers no videos.",
+        *("video-bitrate", "video-clip-duration", "video-clip-end", "video-clip-start", "video-codec"),
+        *(
+            "video-generate-subtitles",
+            "video-renditions",
+            "video-spritesheet-columns",
+            "video-spritesheet-format",
+        ),
+        *("video-spritesheet-h", "video-spritesheet-interval", "video-spritesheet-smart-crop"),
+        *("video-spritesheet-w", "video-subtitle-translations", "video-thumbnail", "video-wave"),
+        *(
+            "video-wave-align",
+            "video-wave-amplitude",
+            "video-wave-bg-color",
+            "video-wave-color",
+            "video-wave-h",
+        ),
+        *(
+            "video-wave-mode",
+            "video-wave-pad",
+            "video-wave-scale",
+            "video-wave-split",
+            "video-wave-thickness",
+        ),
+        *("video-wave-w", "video-wave-x", "video-wave-y"),
+    ),
+)
+"""A note, and the parameters."""
+
+BELONGING = {
+    "duotone": ("duotone-alpha",),
+    "mask": ("mask-bg maskbg", "corner-radius"),
+    "border": ("border-top", "border-right", "border-bottom", "border-left", "border-radius-inner"),
+    "border-stroke-size": ("border-stroke-color",),
+    "transparency": ("grid-colors", "grid-size"),
+    "fit=facearea": ("faceindex", "facepad"),
+    "object-removal-rect": (
+        *("object-removal-negative-prompt", "object-removal-prompt", "object-removal-seed"),
+    ),
+    "bg-remove": (
+        *("bg-remove-fallback", "bg-remove-fg-type", "bg-remove-transparency-threshold"),
+        "bg-remove-semi-transparency background-removal-semi-transparency",
+    ),
+    "bg-replace": ("bg-replace-fallback", "bg-replace-neg-prompt background-replace-negative-prompt"),
+    "fill=gen": (
+        *(
+            "fill-gen-fallback fill-generative-fallback",
+            "fill-gen-neg-prompt fill-generative-negative-prompt",
+        ),
+        *("fill-gen-pos fill-generative-position", "fill-gen-prompt fill-generative-prompt"),
+        "fill-gen-seed fill-generative-seed",
+    ),
+    "fill=gradient": (
+        *(
+            "fill-gradient-cs",
+            "fill-gradient-linear",
+            "fill-gradient-linear-direction",
+            "fill-gradient-radial",
+        ),
+        *(
+            "fill-gradient-radial-radius",
+            "fill-gradient-radial-x",
+            "fill-gradient-radial-y",
+            "fill-gradient-type",
+        ),
+    ),
+    "mark": (
+        *(
+            "mark-align markalign ma",
+            "mark-alpha markalpha malph",
+            "mark-base markbase mb",
+            "mark-fit markfit mf",
+        ),
+        *("mark-h markh mh", "mark-if-min-height", "mark-if-min-width", "mark-pad markpad mp", "mark-rot"),
+        *("mark-scale markscale ms", "mark-tile marktile mtile", "mark-w markw mw", "mark-x markx mx"),
+        "mark-y marky my",
+    ),
+    "blend": (
+        *("blend-align blendalign ba", "blend-alpha blendalpha balph", "blend-crop blendcrop bc"),
+        *("blend-fit blendfit bf", "blend-h blendh bh", "blend-mode blendmode bm", "blend-pad blendpad bp"),
+        *("blend-size blendsize bs", "blend-w blendw bw", "blend-x blendx bx", "blend-y blendy by"),
+    ),
+    "txt": (
+        *("txt-align txtalign ta", "txt-clip txtclip tcl", "txt-color txtcolor txt-clr txtclr tc"),
+        *("txt-fit txtfit", "txt-font txtfont tf", "txt-lead txtlead", "txt-line txtline tl"),
+        *("txt-line-color txtlinecolor txt-line-clr txtlineclr", "txt-pad txtpad tp", "txt-shad txtshad tsh"),
+        *("txt-size txtsize tsz", "txt-track txttrack tt", "txt-width txtwidth", "txt-x txtx", "txt-y txty"),
+    ),
+}
+"""By the parameter without which they have no effect, and which is refused."""
