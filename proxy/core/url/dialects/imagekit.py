@@ -28,7 +28,15 @@ from proxy.core.url.dialects.shared_values import whole_percent
 from proxy.core.url.disposition import Disposition
 from proxy.core.url.parsed_url import OriginalUrl, ParsedUrl, VariantUrl
 from proxy.core.url.signing import secret_length
-from proxy.core.url.target import checked_locator, cut, decoded, has_path, is_tracker, query_parts
+from proxy.core.url.target import (
+    checked_locator,
+    cut,
+    decoded,
+    has_path,
+    is_tracker,
+    query_parts,
+    with_both_slashes,
+)
 
 _STEPS = "tr"
 _IN_PATH = ("tr:", "tr%3A", "tr%3a")
@@ -61,7 +69,7 @@ def parse(target: str, reading: Reading) -> ParsedUrl:
         raise UnknownRoute("no such route: the URL of a picture is /tr:<transformations>/<path>")
     parts = _split(target)
     # The vendor's clients write two slashes after an endpoint that ends in one.
-    key = checked_locator(decoded(parts.path, "the path").lstrip("/"))
+    key = checked_locator(with_both_slashes(decoded(parts.path, "the path").lstrip("/")))
     chain = _chain(parts.steps)
     reader = ParameterReader(ignores_polishing=reading.unsupported is Unsupported.IGNORE)
     query = _read_query(parts.query, reader, reading)

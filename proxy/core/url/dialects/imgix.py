@@ -35,6 +35,7 @@ from proxy.core.url.target import (
     is_tracker,
     of_base64,
     query_parts,
+    with_both_slashes,
 )
 
 _BASE64 = "64"
@@ -64,7 +65,7 @@ def parse(target: str, reading: Reading) -> ParsedUrl:
     path, written = cut(target)
     if not has_path(target):
         raise UnknownRoute("no such route: the URL of a picture is /<path>?<parameters>")
-    key = checked_locator(decoded(path[1:], "the path"))
+    key = checked_locator(with_both_slashes(decoded(path[1:], "the path")))
     query = _query(written or "")
     ignores = reading.unsupported is Unsupported.IGNORE
     reader = ParameterReader(ignores_polishing=ignores, ignores_mistakes=ignores)
@@ -155,7 +156,7 @@ def negotiates(target: str, reading: Reading) -> bool:
 
 def is_always_signed(target: str) -> bool:
     """Whether the path is a URL: imgix requires a signature of web proxies."""
-    return is_absolute(unquote(target.partition("?")[0][1:]))
+    return is_absolute(with_both_slashes(unquote(target.partition("?")[0][1:])))
 
 
 DIALECT = Dialect(

@@ -80,6 +80,7 @@ def test_steps_stand_in_the_path_and_in_the_query(target: str) -> None:
         ("/tr:/a.jpg", "a.jpg"),
         ("/tr:q-9/https%3A%2F%2Fo.test%2Fa.jpg%3Fx%3D1", "https://o.test/a.jpg?x=1"),
         ("/tr:q-9/https://o.test/a.jpg", "https://o.test/a.jpg"),
+        ("/tr:q-9/https:/o.test/a.jpg", "https://o.test/a.jpg"),
         ("/track/a.jpg", "track/a.jpg"),
     ],
 )

@@ -50,6 +50,7 @@ def test_the_dialect_is_registered() -> None:
         ("/https%3A%2F%2Fo.test%2Fa.jpg%3Fx%3D1", "https://o.test/a.jpg?x=1"),
         ("/https%3A%2F%2Fo.test%2Fa%2520b.jpg", "https://o.test/a%20b.jpg"),
         ("/http://o.test/a.jpg", "http://o.test/a.jpg"),
+        ("/https:/o.test/a.jpg", "https://o.test/a.jpg"),
     ],
 )
 def test_keys(path: str, key: str) -> None:
