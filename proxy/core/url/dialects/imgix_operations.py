@@ -248,15 +248,11 @@ def _cropped(
                 gravity=gravity,
             ),
         ]
-    # Bounds of a side that follows the picture.
-    least = [
-        None if side is not None or bound is None else times(bound, factor)
-        for side, bound in ((width, of.min_width_px), (height, of.min_height_px))
-    ]
-    most = [
-        None if side is not None or bound is None else times(bound, factor)
-        for side, bound in ((width, of.max_width_px), (height, of.max_height_px))
-    ]
+
+    def bound(side: Length | None, bound_px: int | None) -> int | None:
+        """The bound of a side that follows the picture; that of another one is in it already."""
+        return None if side is not None or bound_px is None else times(bound_px, factor)
+
     if has_side:
         ops.append(
             Resize(
@@ -264,10 +260,11 @@ def _cropped(
                 height=height,
                 enlarge=Enlarge.ALLOW,
                 gravity=gravity,
-                min_width_px=least[0],
-                min_height_px=least[1],
+                min_width_px=bound(width, of.min_width_px),
+                min_height_px=bound(height, of.min_height_px),
             )
         )
+    most = bound(width, of.max_width_px), bound(height, of.max_height_px)
     if any(most):
         ops.append(Crop(width=most[0], height=most[1], at=gravity))
     return ops
