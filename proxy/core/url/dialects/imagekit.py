@@ -1,11 +1,11 @@
 """The dialect of ImageKit: `/tr:<step>:<step>/<path>`, `/<path>?tr=<step>:<step>`, or both.
 
-Parses and verifies raw request targets. A segment that begins with `tr:` may stand anywhere in the path. The prefix of the
-mount holds the ImageKit id, as in `/demo/`; on a host of one's own there is none. The rest of the path is a key of the
-mount's `source`, or one percent-encoded URL of `remote`. A key in `[signing.keys]` is the private key of the account.
-Transformations of a step are separated by commas, and their order has no effect; each step works on the result of the
-one before, steps of the path first. `n-<name>` names a preset of the node. `v` and `updatedAt` in the query are versions;
-`ik-attachment=true` lets browsers save the answer.
+Parses and verifies raw request targets. A segment that begins with `tr:` may stand anywhere in the path. The prefix of
+the mount holds the ImageKit id, as in `/demo/`; on a host of one's own there is none. The rest of the path is a key of
+the mount's `source`, or one percent-encoded URL of `remote`. A key in `[signing.keys]` is the private key of the
+account. Transformations of a step are separated by commas, and their order has no effect; each step works on the
+result of the one before, steps of the path first. `n-<name>` names a preset of the node. `v` and `updatedAt` in the
+query are versions; `ik-attachment=true` lets browsers save the answer.
 """
 
 from collections.abc import Sequence

@@ -1,13 +1,13 @@
 """The dialect of imgix: `/<path>?<parameters>&s=<signature>`, or a percent-encoded URL as the path.
 
-Parses and verifies raw request targets. The path is a key of the mount's `source` (a web folder, or any other one), or,
-as in a web proxy source, one percent-encoded URL of `remote`, which is always signed. A key in `[signing.keys]` is the
-token of the source. Presets and default parameters of imgix's dashboard are unknown to the node. With `unsupported =
-"ignore"` parameters and values that imgix does not know are ignored, as imgix does; otherwise they are refused. The order
-of the parameters has no effect. A parameter that is given twice has its last value, except for `auto`, which adds up. Any
-name but `auto` and `ch` may end in `64`, for a value in base64url. `fm=json`, `fm=blurhash` and `palette` describe the
-original, as `/info/` does, and not the result of the other parameters; the native spelling of such a URL has the same
-cache entry, but is another document.
+Parses and verifies raw request targets. The path is a key of the mount's `source` (a web folder, or any other one),
+or, as in a web proxy source, one percent-encoded URL of `remote`, which is always signed. A key in `[signing.keys]` is
+the token of the source. Presets and default parameters of imgix's dashboard are unknown to the node. Parameters and
+values that imgix does not know are refused, or ignored, as imgix does, if `unsupported` of the mount is `ignore`. The
+order of the parameters has no effect. A parameter that is given twice has its last value, except for `auto`, which
+adds up. Any name but `auto` and `ch` may end in `64`, for a value in base64url. `fm=json`, `fm=blurhash` and `palette`
+describe the original, as `/info/` does, and not the result of the other parameters; the native spelling of such a URL
+has the same cache entry, but is another document.
 """
 
 from collections.abc import Mapping

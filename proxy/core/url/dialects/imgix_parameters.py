@@ -128,12 +128,13 @@ PARAMETERS = (
     ),
     row(
         "crop", "crops", crops,
-        "For `fit=crop` and `fit=min`. edges is attention, as `g_auto`. A list of sides is a corner; after faces, entropy or"
-        " edges its words have no effect: without a face attention applies.",
+        "For `fit=crop` and `fit=min`. edges is attention, as `g_auto`. A list of sides is a corner; after faces, "
+        "entropy or edges its words have no effect: without a face attention applies.",
         *_CROPPED, support=_APPROXIMATED,
     ),
     row("ar", "ratio", ratio, "Gives the missing side, or without both cuts the picture to it.", "fit=crop"),
-    row("rect", "region", rect, "Before a trim and before any size. A part that reaches out of the picture is cut off."),
+    row("rect", "region", rect,
+        "Before a trim and before any size. A part that reaches out of the picture is cut off."),
     row(
         "dpr", "dpr", number, "0.1 to 5, with a side only.", least=Fraction("0.1"), most=5,
     ),
@@ -147,8 +148,8 @@ PARAMETERS = (
     row("orient or", "orientation", orientation),
     row(
         "rot", "quarters", quarters,
-        "Steps of 90 degrees, counter-clockwise within the frame, as in imgix. 90 and 270 need both sides, and a fit with"
-        " exactly this size: crop or scale. Other angles are always refused.",
+        "Steps of 90 degrees, counter-clockwise within the frame, as in imgix. 90 and 270 need both sides, and a fit "
+        "with exactly this size: crop or scale. Other angles are always refused.",
         support=_APPROXIMATED,
     ),
     row("flip", "flip", flip),
@@ -173,7 +174,8 @@ PARAMETERS = (
     row("pad-left", "pad_left", whole, most=MAX_PADDING_PX),
     row(
         "bg", "background", colour,
-        "The colour of padding, and behind transparency. A translucent one colours padding only.", support=_APPROXIMATED,
+        "The colour of padding, and behind transparency. A translucent one colours padding only.",
+        support=_APPROXIMATED,
     ),
     row(
         "fill", "fill", fill, "blur, gen and gradient are always refused.", *_FILLED, support=_APPROXIMATED,
@@ -181,8 +183,8 @@ PARAMETERS = (
     row("fill-color fillcolor", "fill_colour", colour, "", *_FILLED),
     row(
         "fm", "format", picture_format,
-        "jpg, pjpg, png, png8, png32, webp, avif and gif; png8 is a PNG with all its colours. json and blurhash describe "
-        "the original. Other formats are refused. Without it the format is that of the original.",
+        "jpg, pjpg, png, png8, png32, webp, avif and gif; png8 is a PNG with all its colours. json and blurhash "
+        "describe the original. Other formats are refused. Without it the format is that of the original.",
         support=_APPROXIMATED,
     ),
     row(
@@ -197,7 +199,8 @@ PARAMETERS = (
     row("dl", "disposition", disposition),
     row("cs", "colour_space", only("srgb", "strip", "tinysrgb", reason="colours are always converted to sRGB"),
          "Colours are always sRGB, without a profile. origin and adobergb1998 follow the rule `unsupported`."),
-    row("iptc", "metadata", metadata, "allow keeps the author and the rights, and nothing else.", support=_APPROXIMATED),
+    row("iptc", "metadata", metadata, "allow keeps the author and the rights, and nothing else.",
+        support=_APPROXIMATED),
     row("lossless", "lossless", only("false", "0", reason="WebP is always lossy"),
          "true follows the rule `unsupported`."),
     row("palette", "palette", choice("css", "json"),
@@ -219,7 +222,8 @@ PARAMETERS = (
     ),
     row("usmrad", "unsharp_radius", number, "", "usm", least=0, most=500, support=_APPROXIMATED),
     _ranged("sepia", 0, 100, _percent(Tone.SEPIA), _AFTER_SIZE),
-    row("monochrome mono", "monochrome", _monochrome, "A translucent colour is always refused.", support=_APPROXIMATED),
+    row("monochrome mono", "monochrome", _monochrome, "A translucent colour is always refused.",
+        support=_APPROXIMATED),
     _ranged("blur", 0, 2000, _blur, f"A sigma of one pixel each {BLUR_UNITS_PER_PX}."),
     _ranged("px", 0, 100, lambda value: Pixelate(round(value)) if value >= 2 else None, support=Support.DONE),
     *polishing(*others.FOLLOWING_THE_RULE),

@@ -1,7 +1,7 @@
 """Tables of named parameters, as imgix and ImageKit have them, and how the value of one is read by its row.
 
-A reader raises ValueError for a value that is a mistake, and NotDone or UnsupportedFormat for one that the vendor knows and
-the node does not do. The reasons repeat no byte of the request.
+A reader raises ValueError for a value that is a mistake, and NotDone or UnsupportedFormat for one that the vendor
+knows and the node does not do. The reasons repeat no byte of the request.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,10 +26,10 @@ class NotDone(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """`read` gives the value of `field`. Without it the parameter is ignored if its support is that; else it is refused,
-    or ignored if it only `polishes` and the mount ignores such options, and the words of `off` ask for nothing. A number is
-    moved within `least` and `most`, and `make` makes the value of it. The parameter has no effect without one of `needs`,
-    each a parameter, or a parameter=word."""
+    """`read` gives the value of `field`. Without it the parameter is ignored if its support is that; else it is
+    refused, or ignored if it only `polishes` and the mount ignores such options, and the words of `off` ask for
+    nothing. A number is moved within `least` and `most`, and `make` makes the value of it. The parameter has no effect
+    without one of `needs`, each a parameter, or a parameter=word."""
 
     names: tuple[str, ...]
     field: str = ""
@@ -103,9 +103,9 @@ class Given(NamedTuple):
 
 
 class ParameterReader:
-    """Reads the parameters of one URL, and keeps those without an effect, and those out of range. `ignores_polishing` says
-    whether the mount ignores what only polishes, `ignores_mistakes` whether the vendor ignores invalid values, and the mount
-    does as well."""
+    """Reads the parameters of one URL, and keeps those without an effect, and those out of range. `ignores_polishing`
+    says whether the mount ignores what only polishes, `ignores_mistakes` whether the vendor ignores invalid values,
+    and the mount does as well."""
 
     def __init__(self, *, ignores_polishing: bool, ignores_mistakes: bool = False) -> None:
         self._ignores_polishing = ignores_polishing
