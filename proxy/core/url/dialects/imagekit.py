@@ -13,17 +13,17 @@ from dataclasses import replace
 from itertools import chain as joined
 from typing import Any, NamedTuple
 
-from proxy.core.errors import BadTransform, BadUrl, CalotypeError, UnknownRoute
+from proxy.core.errors import BadTransform, BadUrl, CalotypeError, NotSupported, UnknownRoute
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import NOTHING, Auto, Effect, Operation, Transform
 from proxy.core.url.dialects.component import MAX_EFFECTS, Component, components_of, transform_of
-from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
+from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported, UnsupportedValue
 from proxy.core.url.dialects.imagekit_parameters import BY_NAME, DOCUMENTED
 from proxy.core.url.dialects.imagekit_signatures import unsigned, verify
 from proxy.core.url.dialects.imagekit_steps import Step
 from proxy.core.url.dialects.imgproxy_values import version
 from proxy.core.url.dialects.native import MAX_COMPONENTS, no_preset
-from proxy.core.url.dialects.parameter import Given, NotDone, ParameterReader
+from proxy.core.url.dialects.parameter import Given, ParameterReader
 from proxy.core.url.dialects.shared_values import whole_percent
 from proxy.core.url.disposition import Disposition
 from proxy.core.url.parsed_url import OriginalUrl, ParsedUrl, VariantUrl
@@ -150,7 +150,7 @@ def _given(step: str) -> dict[str, Given]:
             effect, _, value = value.partition("-")
             name = f"e-{effect}"
         if (parameter := BY_NAME.get(name)) is None:
-            raise BadTransform(
+            raise NotSupported(
                 f"transformation {named(name, position)} is unknown{meant(nearest(name, BY_NAME))}"
             )
         found[name] = Given(name, parameter, value)
@@ -172,7 +172,7 @@ def _step(given: dict[str, Given], reader: ParameterReader, *, is_first: bool) -
             reader.ignore(name, "client hints have no effect")
             del given[name]
         elif not is_first and text.startswith(_OF_ORIGINAL):
-            raise BadTransform(
+            raise NotSupported(
                 f"parameter {name} has a side of the original after the first step: cw and ch are supported"
             )
     if given.keys() >= _BOX_AND_RATIO:
@@ -220,8 +220,8 @@ def _transform(
             ops += transform_of(components).ops
         try:
             ops += step.ops(1 if percent else step.dpr)
-        except NotDone as reason:
-            raise BadTransform(f"transformation cm {reason}") from None
+        except UnsupportedValue as reason:
+            raise NotSupported(f"transformation cm {reason}") from None
         if step.format is not None:
             (output["format"],) = step.format
         if step.quality is not None:

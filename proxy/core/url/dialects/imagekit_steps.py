@@ -30,9 +30,9 @@ from proxy.core.transform.operations import (
     Trim,
     Turn,
 )
+from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.imagekit_parameters import MAX_DPR_SIDE_PX
 from proxy.core.url.dialects.imgproxy_values import Number
-from proxy.core.url.dialects.parameter import NotDone
 from proxy.core.url.dialects.shared_values import times
 
 _TURNS = (None, Turn.R90, Turn.R180, Turn.R270)
@@ -98,7 +98,7 @@ class Step:
         return any(side * self.dpr > MAX_DPR_SIDE_PX for side in sides)
 
     def ops(self, factor: Number) -> Iterator[Operation]:
-        """The operations, with sides times `factor`. Raises NotDone."""
+        """The operations, with sides times `factor`. Raises UnsupportedValue."""
         if self.trim is not None:
             yield self.trim
         yield from self._sized(factor)
@@ -151,7 +151,7 @@ class Step:
         yield Crop(width=width, height=height, at=Offset(x or 0, y or 0) if has_corner else self.focus)
         if self.mode == "pad_extract":
             if isinstance(width, Part) or isinstance(height, Part):
-                raise NotDone("is not supported for a part of the side")
+                raise UnsupportedValue("is not supported for a part of the side")
             yield Extend(width_px=width, height_px=height, background=self.background or BLACK)
 
 
@@ -169,5 +169,5 @@ def _start(start_px: int | None, middle_px: int | None, side: Length | None) -> 
     if middle_px is None or start_px is not None:
         return start_px
     if not isinstance(side, int):
-        raise NotDone("is not supported with a middle (xc, yc) and without pixels")
+        raise UnsupportedValue("is not supported with a middle (xc, yc) and without pixels")
     return max(0, middle_px - side // 2)

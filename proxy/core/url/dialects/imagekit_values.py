@@ -26,8 +26,8 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.url.dialects import shared_values
 from proxy.core.url.dialects.css_colours import NAMES
+from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.imgproxy_values import BLUR_MAX_PX, number, whole
-from proxy.core.url.dialects.parameter import NotDone
 from proxy.core.url.dialects.shared_values import choice, one_of, sharpened, sigma
 
 CROPS = ("maintain_ratio", "force", "at_max", "at_max_enlarge", "at_least")
@@ -76,10 +76,10 @@ def _length(text: str, axis: str) -> Length:
     """Pixels, a part of the side, or an expression of the same side of the picture."""
     if (match := _EXPRESSION.fullmatch(text)) is None:
         if "_" in text:
-            raise NotDone("is not supported with this expression")
+            raise UnsupportedValue("is not supported with this expression")
         return shared_values.length(text)
     if match[1][1] != axis:
-        raise NotDone("is not supported with an expression of the other side")
+        raise UnsupportedValue("is not supported with an expression of the other side")
     value = Fraction(match[3] or 1)
     part = value if match[2] != "div" else 1 / value if value else Fraction(0)
     if not _LEAST_PART <= part <= _MOST_PART:
@@ -89,19 +89,19 @@ def _length(text: str, axis: str) -> Length:
 
 def ratio(text: str) -> Fraction:
     if "_" in text:
-        raise NotDone("is not supported with an expression")
+        raise UnsupportedValue("is not supported with an expression")
     return shared_values.ratio(text, "-")
 
 
 def focus(text: str) -> Gravity:
     if text not in FOCUS:
-        raise NotDone(f"is not supported but with {', '.join(FOCUS)}")
+        raise UnsupportedValue(f"is not supported but with {', '.join(FOCUS)}")
     return FOCUS[text]
 
 
 def zoom(text: str) -> None:
     if number(text) != 1:
-        raise NotDone("is not supported but with 1")
+        raise UnsupportedValue("is not supported but with 1")
 
 
 def picture_format(text: str) -> tuple[Format | Auto | None]:
@@ -123,7 +123,7 @@ def quarters(text: str) -> int:
         return 0
     degrees = -number(text[1:]) if text.startswith("N") else number(text)
     if degrees % 90:
-        raise NotDone("is not supported but in steps of 90 degrees")
+        raise UnsupportedValue("is not supported but in steps of 90 degrees")
     return int(degrees // 90) % 4
 
 
@@ -134,7 +134,7 @@ def flip(text: str) -> Turn:
 def colour(text: str) -> Colour:
     """RRGGBB, RGB, a name of CSS, or RRGGBBAA whose AA is the opacity in hundredths."""
     if text.startswith(("blurred", "dominant", "genfill", "gradient")):
-        raise NotDone("is not supported but with a colour")
+        raise UnsupportedValue("is not supported but with a colour")
     if _HEX.fullmatch(text):
         opaque = Colour.of_hex(text[:6])
         return opaque if len(text) <= 6 else replace(opaque, alpha=(int(text[6:]) * 255 + 50) // 100)

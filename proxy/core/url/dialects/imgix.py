@@ -14,16 +14,16 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from proxy.core.errors import BadTransform, BadUrl, UnknownRoute
+from proxy.core.errors import BadUrl, NotSupported, UnknownRoute
 from proxy.core.nearest import meant, named, nearest
-from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
+from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported, UnsupportedValue
 from proxy.core.url.dialects.imgix_documents import document_of
 from proxy.core.url.dialects.imgix_operations import transform
 from proxy.core.url.dialects.imgix_parameter_values import ParameterValues
 from proxy.core.url.dialects.imgix_parameters import BY_NAME, CROP_OF_SIDE, DOCUMENTED, QUIET, SUGGESTED
 from proxy.core.url.dialects.imgix_signatures import unsigned, verify
 from proxy.core.url.dialects.imgix_values import DOCUMENTS
-from proxy.core.url.dialects.parameter import Given, NotDone, ParameterReader
+from proxy.core.url.dialects.parameter import Given, ParameterReader
 from proxy.core.url.parsed_url import InfoUrl, ParsedUrl, VariantUrl
 from proxy.core.url.signing import secret_length
 from proxy.core.url.target import (
@@ -71,7 +71,7 @@ def parse(target: str, reading: Reading) -> ParsedUrl:
     reader = ParameterReader(ignores_polishing=ignores, ignores_mistakes=ignores)
     for name in query.unknown:
         if not ignores and reading.query is not QueryRule.IGNORE:
-            raise BadTransform(f"parameter {name} is unknown{meant(nearest(name, SUGGESTED))}")
+            raise NotSupported(f"parameter {name} is unknown{meant(nearest(name, SUGGESTED))}")
         reader.ignore(name, "imgix has no such parameter")
     needs = any(each.parameter.needs for each in query.given.values())
     words = _words(query.given) if needs else set[str]()
@@ -85,8 +85,8 @@ def parse(target: str, reading: Reading) -> ParsedUrl:
         return InfoUrl(key, own=document_of(requested, query.described), until_s=requested.until_s)
     try:
         made = transform(requested)
-    except NotDone as reason:
-        raise BadTransform(f"parameter rot {reason}") from None
+    except UnsupportedValue as reason:
+        raise NotSupported(f"parameter rot {reason}") from None
     return VariantUrl(
         key=key,
         transform=made,

@@ -34,10 +34,10 @@ from proxy.core.transform.operations import (
     Turn,
 )
 from proxy.core.url.dialects.component import MAX_EFFECTS
+from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.imgix_parameter_values import ParameterValues
 from proxy.core.url.dialects.imgproxy_values import Number
 from proxy.core.url.dialects.native_params import MAX_PADDING_PX
-from proxy.core.url.dialects.parameter import NotDone
 from proxy.core.url.dialects.shared_values import sharpened, times, whole_percent
 
 COMPRESSED_QUALITY = 45
@@ -47,7 +47,7 @@ _TURNS = (None, Turn.R270, Turn.R180, Turn.R90)
 
 
 def transform(of: ParameterValues) -> Transform:
-    """The operations and the output. Raises NotDone or BadTransform."""
+    """The operations and the output. Raises UnsupportedValue or BadTransform."""
     factor, dpr_percent = _dpr(of)
     padding: tuple[int, ...] = of.padding_px
     if factor != 1:
@@ -187,7 +187,9 @@ def _sized(
     is_box = width is not None and height is not None
     if of.quarters % 2:
         if not is_box or of.fit not in ("crop", "scale"):
-            raise NotDone("is not supported in steps of 90 degrees without w, h and fit=crop or fit=scale")
+            raise UnsupportedValue(
+                "is not supported in steps of 90 degrees without w, h and fit=crop or fit=scale"
+            )
         cover = Resize(width=width, height=height, fit=Fit.COVER, enlarge=Enlarge.ALLOW)
         return [*_fitted(of, width, height, factor), *turns, cover, *colours]
     if not is_box or of.fit not in ("fill", "fillmax"):

@@ -22,7 +22,7 @@ from proxy.core.transform.operations import (
     Tone,
 )
 from proxy.core.url.dialects import imgix_others as others
-from proxy.core.url.dialects.dialect import Support
+from proxy.core.url.dialects.dialect import OnlyPolishes, Support, UnsupportedValue
 from proxy.core.url.dialects.imgix_values import (
     class_prefix,
     colour,
@@ -47,7 +47,6 @@ from proxy.core.url.dialects.imgproxy_values import (
 )
 from proxy.core.url.dialects.native_params import MAX_PADDING_PX
 from proxy.core.url.dialects.parameter import (
-    NotDone,
     Parameter,
     belonging,
     changing,
@@ -100,14 +99,14 @@ def _sharpen(value: Number) -> Sharpen | None:
 def _monochrome(text: str) -> Tint:
     found = colour(text)
     if found.alpha < 255:
-        raise NotDone("is not supported with a translucent colour")
+        raise UnsupportedValue("is not supported with a translucent colour")
     return Tint(Colour(found.red, found.green, found.blue))
 
 
 def _unsharp(text: str) -> Number:
     value = number(text)
     if value < 0:
-        raise NotDone("is not supported below 0", polishes=True)
+        raise OnlyPolishes("is not supported below 0")
     return value
 
 

@@ -23,8 +23,8 @@ from proxy.core.transform.operations import (
     Turn,
 )
 from proxy.core.url.dialects.css_colours import css_colour
+from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.imgproxy_values import number, whole
-from proxy.core.url.dialects.parameter import NotDone
 from proxy.core.url.dialects.shared_values import choice, one_of, pixels
 from proxy.core.url.disposition import Disposition
 
@@ -63,13 +63,13 @@ _COLUMNS, _ROWS = {"left": 0.0, "center": 0.5, "right": 1.0}, {"top": 0.0, "midd
 
 def fit(text: str) -> str:
     if text.partition(",")[0] in _OTHER_FITS:
-        raise NotDone("is not supported: the node has no fit=clamp and no fit=facearea")
+        raise UnsupportedValue("is not supported: the node has no fit=clamp and no fit=facearea")
     return choice(*FITS)(text)
 
 
 def fill(text: str) -> str:
     if text in ("blur", "gen", "generative", "gradient"):
-        raise NotDone("is not supported but with solid")
+        raise UnsupportedValue("is not supported but with solid")
     return choice("solid")(text)
 
 
@@ -134,7 +134,7 @@ def quarters(text: str) -> int:
     """Counter-clockwise rotations by 90 degrees."""
     degrees = number(text)
     if degrees % 90:
-        raise NotDone("is not supported but in steps of 90 degrees")
+        raise UnsupportedValue("is not supported but in steps of 90 degrees")
     return int(degrees // 90) % 4
 
 
@@ -147,7 +147,7 @@ def picture_format(text: str) -> Format:
 
 def frame(text: str) -> int:
     if "-" in text:
-        raise NotDone("is not supported with several frames")
+        raise UnsupportedValue("is not supported with several frames")
     return whole(text, 1)
 
 
@@ -160,7 +160,7 @@ def expiry(text: str) -> int:
     try:
         return whole(text)
     except ValueError as reason:
-        raise NotDone(str(reason)) from None
+        raise UnsupportedValue(str(reason)) from None
 
 
 def disposition(text: str) -> str:

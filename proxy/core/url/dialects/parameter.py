@@ -1,27 +1,18 @@
 """Tables of named parameters, as imgix and ImageKit have them, and how the value of one is read by its row.
 
-A reader raises ValueError for a value that is a mistake, and NotDone or UnsupportedFormat for one that the vendor
-knows and the node does not do. The reasons repeat no byte of the request.
+A reader raises ValueError for a value that is a mistake, and UnsupportedValue, OnlyPolishes or UnsupportedFormat for
+one that the vendor knows and the node does not do. The reasons repeat no byte of the request.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from proxy.core.errors import BadTransform
-from proxy.core.url.dialects.dialect import DocumentedOption, Support
+from proxy.core.errors import BadTransform, NotSupported
+from proxy.core.url.dialects.dialect import DocumentedOption, OnlyPolishes, Support, UnsupportedValue
 from proxy.core.url.dialects.imgproxy_values import Number
 from proxy.core.url.notice import Notice
 from proxy.core.url.parsed_url import Unused
-
-
-class NotDone(Exception):
-    """A value that the node does not do; the text is the reason. One that only `polishes` follows the mount's rule
-    `unsupported`; any other changes what the picture shows, and is always refused."""
-
-    def __init__(self, reason: str, *, polishes: bool = False) -> None:
-        super().__init__(reason)
-        self.polishes = polishes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +106,7 @@ class ParameterReader:
 
     def read(self, given: Given, words: set[str]) -> Any:
         """The value of the field of a parameter; None if it has no effect. `words` are what `needs` may name. Raises
-        BadTransform or UnsupportedFormat."""
+        BadTransform, NotSupported or UnsupportedFormat."""
         name, parameter, text = given
         if parameter.support is Support.IGNORED:
             return self.ignore(name, parameter.note)
@@ -125,15 +116,17 @@ class ParameterReader:
             if parameter.read is None:
                 if text in parameter.off:
                     return None
-                raise NotDone("is not supported", polishes=parameter.polishes)
+                raise (OnlyPolishes if parameter.polishes else UnsupportedValue)("is not supported")
             return self._within(name, parameter, parameter.read(text))
+        except UnsupportedValue as reason:
+            raise NotSupported(f"parameter {name} {reason}") from None
         except ValueError as reason:
             if not self._ignores_mistakes:
                 raise BadTransform(f"parameter {name} {reason}") from None
             return self.ignore(name, f"it {reason}")
-        except NotDone as reason:
-            if not (reason.polishes and self._ignores_polishing):
-                raise BadTransform(f"parameter {name} {reason}") from None
+        except OnlyPolishes as reason:
+            if not self._ignores_polishing:
+                raise NotSupported(f"parameter {name} {reason}") from None
             return self.ignore(name, str(reason))
 
     def _within(self, name: str, parameter: Parameter, value: Any) -> Any:

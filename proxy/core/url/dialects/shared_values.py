@@ -1,6 +1,6 @@
 """Values that several vendors write alike: words, switches, lengths, ratios, strengths.
 
-A reader raises ValueError, or NotDone for a value that only polishes.
+A reader raises ValueError, or OnlyPolishes for a value that only polishes.
 """
 
 import re
@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from proxy.core.nearest import meant, nearest
 from proxy.core.transform.operations import WHOLE, Length, Part, Sharpen
+from proxy.core.url.dialects.dialect import OnlyPolishes
 from proxy.core.url.dialects.imgproxy_values import SHARPEN_MAX_PX, SIGMA_MIN_PX, Number, number
-from proxy.core.url.dialects.parameter import NotDone
 
 _T = TypeVar("_T")
 
@@ -42,7 +42,7 @@ def only(*words: str, reason: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if text not in words:
-            raise NotDone(reason, polishes=True)
+            raise OnlyPolishes(reason)
         return text
 
     return read

@@ -7,8 +7,8 @@ import pytest
 from proxy.core.errors import UnsupportedFormat
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import WHITE, WHOLE, Auto, Colour, Length, Part
+from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.imagekit_values import colour, height, picture_format, quarters, ratio, width
-from proxy.core.url.dialects.parameter import NotDone
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_widths(text: str, expected: Length) -> None:
 
 @pytest.mark.parametrize("text", ["ih", "iw_add_10", "bw_div_2", "iw_div_2_mul_3", "ih_div_2"])
 def test_other_expressions_are_not_done(text: str) -> None:
-    with pytest.raises(NotDone):
+    with pytest.raises(UnsupportedValue):
         width(text)
     assert height("ih_div_2") == Part(Fraction(1, 2))
 
@@ -62,7 +62,7 @@ def test_other_colours(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["blurred", "blurred_25_N15", "dominant", "genfill", "gradient_dominant"])
 def test_backgrounds_of_the_picture_are_not_done(text: str) -> None:
-    with pytest.raises(NotDone):
+    with pytest.raises(UnsupportedValue):
         colour(text)
 
 
@@ -78,8 +78,8 @@ def test_formats() -> None:
 
 def test_ratios_and_quarters() -> None:
     assert (ratio("4-3"), ratio("1.5")) == (Fraction(4, 3), Fraction(3, 2))
-    with pytest.raises(NotDone):
+    with pytest.raises(UnsupportedValue):
         ratio("iar_div_2")
     assert [quarters(text) for text in ("0", "90", "N90", "auto", "450")] == [0, 1, 3, 0, 1]
-    with pytest.raises(NotDone):
+    with pytest.raises(UnsupportedValue):
         quarters("N40")

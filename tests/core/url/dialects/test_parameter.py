@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from proxy.core.errors import BadTransform
-from proxy.core.url.dialects.dialect import DocumentedOption, Support
+from proxy.core.errors import BadTransform, NotSupported
+from proxy.core.url.dialects.dialect import DocumentedOption, OnlyPolishes, Support, UnsupportedValue
 from proxy.core.url.dialects.parameter import (
     Given,
-    NotDone,
     Parameter,
     ParameterReader,
     belonging,
@@ -23,7 +22,7 @@ from proxy.core.url.notice import Notice
 
 
 def no_more(text: str) -> None:
-    raise NotDone("is too fine", polishes=text == "fine")
+    raise (OnlyPolishes if text == "fine" else UnsupportedValue)("is too fine")
 
 
 WIDTH = row("w width", "width", int, "Pixels.", least=1, most=10, make=lambda value: value * 2)
@@ -58,7 +57,7 @@ def test_a_mistake_is_refused_or_ignored() -> None:
 
 @pytest.mark.parametrize("parameter", [*polishing("p"), NO_MORE])
 def test_what_only_polishes_follows_the_rule(parameter: Parameter) -> None:
-    with pytest.raises(BadTransform, match="^parameter . is "):
+    with pytest.raises(NotSupported, match="^parameter . is "):
         read(parameter, "fine")
     value, unused, _ = read(parameter, "fine", ignores_polishing=True)
     assert (value, len(unused)) == (None, 1)
@@ -66,7 +65,7 @@ def test_what_only_polishes_follows_the_rule(parameter: Parameter) -> None:
 
 @pytest.mark.parametrize("parameter", [*changing("c"), *showing("s"), NO_MORE])
 def test_what_changes_the_picture_is_always_refused(parameter: Parameter) -> None:
-    with pytest.raises(BadTransform, match="^parameter . is "):
+    with pytest.raises(NotSupported, match="^parameter . is "):
         read(parameter, "x", ignores_polishing=True, ignores_mistakes=True)
 
 
