@@ -18,29 +18,29 @@ COMPLETE_ROOMS = ("core", "service")
 
 TESTED_ELSEWHERE = {
     "core/image/completed.py": "core/image/test_container.py",
-    "core/url/dialects/dialect.py": "core/url/dialects/test_native.py",
-    "core/url/dialects/imagekit_parameters.py": "core/url/dialects/test_imagekit.py",
-    "core/url/dialects/imgix_others.py": "core/url/dialects/test_imgix_parameters.py",
-    "core/url/dialects/imgix_parameter_values.py": "core/url/dialects/test_imgix_operations.py",
-    "core/url/dialects/ipx_modifiers.py": "core/url/dialects/test_ipx.py",
-    "core/url/dialects/native_params.py": "core/url/dialects/test_native.py",
-    "core/url/dialects/cloudflare_operations.py": "core/url/dialects/test_cloudflare_options.py",
-    "core/url/dialects/cloudflare_readers.py": "core/url/dialects/test_cloudflare_options.py",
-    "core/url/dialects/thumbor_filters.py": "core/url/dialects/test_thumbor.py",
+    "core/url/dialects/dialect.py": "core/url/dialects/native/test_urls.py",
+    "core/url/dialects/imagekit/parameters.py": "core/url/dialects/imagekit/test_urls.py",
+    "core/url/dialects/imgix/others.py": "core/url/dialects/imgix/test_parameters.py",
+    "core/url/dialects/imgix/parameter_values.py": "core/url/dialects/imgix/test_operations.py",
+    "core/url/dialects/next/ipx_modifiers.py": "core/url/dialects/next/test_ipx.py",
+    "core/url/dialects/native/params.py": "core/url/dialects/native/test_urls.py",
+    "core/url/dialects/cloudflare/operations.py": "core/url/dialects/cloudflare/test_options.py",
+    "core/url/dialects/cloudflare/readers.py": "core/url/dialects/cloudflare/test_options.py",
+    "core/url/dialects/thumbor/filters.py": "core/url/dialects/thumbor/test_urls.py",
     **dict.fromkeys(
         (
-            f"core/url/dialects/cloudinary_{name}.py"
+            f"core/url/dialects/cloudinary/{name}.py"
             for name in ("components", "effects", "flags", "requested")
         ),
-        "core/url/dialects/test_cloudinary.py",
+        "core/url/dialects/cloudinary/test_urls.py",
     ),
     **dict.fromkeys(
-        (f"core/url/dialects/cloudinary_{name}.py" for name in ("params", "values")),
-        "core/url/dialects/test_cloudinary_operations.py",
+        (f"core/url/dialects/cloudinary/{name}.py" for name in ("params", "values")),
+        "core/url/dialects/cloudinary/test_operations.py",
     ),
-    "core/url/dialects/thumbor_options.py": "core/url/dialects/test_thumbor.py",
-    "core/url/dialects/thumbor_signatures.py": "core/url/dialects/test_thumbor.py",
-    "core/url/parsed_url.py": "core/url/dialects/test_native.py",
+    "core/url/dialects/thumbor/options.py": "core/url/dialects/thumbor/test_urls.py",
+    "core/url/dialects/thumbor/signatures.py": "core/url/dialects/thumbor/test_urls.py",
+    "core/url/parsed_url.py": "core/url/dialects/native/test_urls.py",
     "service/admin/explain.py": "http/test_signed.py",
 }
 """A module without a namesake test, and the file that tests it."""

@@ -25,7 +25,7 @@ from proxy.core.image.facts import Facts
 from proxy.core.image.formats import SNIFF_BYTES, TRAITS, Format, sniff
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Transform
-from proxy.core.url.dialects.native import parse_transform
+from proxy.core.url.dialects.native.urls import parse_transform
 from proxy.core.url.target import is_hidden
 from proxy.local.files import temporary
 from proxy.node import factory

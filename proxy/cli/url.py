@@ -18,7 +18,7 @@ from proxy.cli.options import (
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.core.errors import BadTransform, UnknownRoute
-from proxy.core.url.dialects.native import parse_tokens, path_url, query_url
+from proxy.core.url.dialects.native.urls import parse_tokens, path_url, query_url
 from proxy.core.url.mounts import Mount, Rules, Signing, host_name, mount_named, only_mount, route
 from proxy.core.url.signing import sign
 from proxy.core.url.target import cut, origin_and_target

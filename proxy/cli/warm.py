@@ -22,7 +22,7 @@ from proxy.config.settings import Settings
 from proxy.core.admin.access_log import logged_variants
 from proxy.core.admin.commands import AdminCommand, CancelJob, JobStatus, Warm
 from proxy.core.errors import BadUrl, CalotypeError
-from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.dialects.native.urls import parse_tokens
 from proxy.core.url.mounts import Mount, Rules, mount_named
 from proxy.core.url.target import checked_locator
 from proxy.local.tasks import Tasks

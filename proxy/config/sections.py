@@ -25,7 +25,7 @@ from pydantic import (
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, nearest
 from proxy.core.url.dialects.dialect import SUFFIXES, QueryRule, Unsupported
-from proxy.core.url.dialects.native_params import colour
+from proxy.core.url.dialects.native.params import colour
 from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.mounts import Signing
 from proxy.core.url.policy import Dimensions

@@ -53,8 +53,8 @@ from proxy.core.nearest import meant
 from proxy.core.transform.operations import Transform, without_no_ops
 from proxy.core.url.dialects.component import Presets
 from proxy.core.url.dialects.dialect import OWN_SETTINGS, Unsupported
-from proxy.core.url.dialects.native import DIALECT as NATIVE
-from proxy.core.url.dialects.native import parse_tokens, parse_transform
+from proxy.core.url.dialects.native.urls import DIALECT as NATIVE
+from proxy.core.url.dialects.native.urls import parse_tokens, parse_transform
 from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.mounts import Signing
 from proxy.core.url.policy import Dimensions

@@ -23,7 +23,7 @@ from proxy.core.image.formats import Format
 from proxy.core.image.limits import InputLimits
 from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.dialects.dialect import Unsupported
-from proxy.core.url.dialects.native_params import colour
+from proxy.core.url.dialects.native.params import colour
 from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.mounts import Mount, RemoteSource, Rules
 from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, S3Location, WebLocation

@@ -10,7 +10,7 @@ from proxy.core.errors import CalotypeError
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Fit
 from proxy.core.url.dialects.component import Component
-from proxy.core.url.dialects.native import path_url
+from proxy.core.url.dialects.native.urls import path_url
 from proxy.core.url.mounts import Mount, Rules, client_url
 from proxy.node import factory
 from proxy.ports.operations import CommandDispatcher

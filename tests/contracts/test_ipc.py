@@ -31,7 +31,7 @@ from proxy.core.errors import (
 )
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
-from proxy.core.url.dialects.native import parse_transform
+from proxy.core.url.dialects.native.urls import parse_transform
 from proxy.ipc import producer_client as client_module
 from proxy.ipc.channel import Channel, Closed
 from proxy.ipc.producer_client import ProducerClient

@@ -14,7 +14,7 @@ from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
 from proxy.core.image.limits import InputLimits
 from proxy.core.transform.negotiate import choose
 from proxy.core.transform.plan import Plan, RenderDefaults, resolve
-from proxy.core.url.dialects.native import parse_transform
+from proxy.core.url.dialects.native.urls import parse_transform
 from proxy.local.files import OpenFile
 from proxy.ports.originals import Original
 from proxy.render.checked_original import CheckedOriginal

@@ -15,7 +15,7 @@ from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.transform.negotiate import accept_class
 from proxy.core.transform.plan import RenderDefaults
-from proxy.core.url.dialects.native import parse_tokens, parse_transform
+from proxy.core.url.dialects.native.urls import parse_tokens, parse_transform
 from proxy.core.url.mounts import Mount, Rules, Signing
 from proxy.core.url.original_urls import S3Location
 from proxy.core.url.policy import Dimensions

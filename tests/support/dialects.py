@@ -9,7 +9,7 @@ import pytest
 from proxy.core.url.alternatives import alternatives
 from proxy.core.url.dialects import registry
 from proxy.core.url.dialects.dialect import Dialect, Reading
-from proxy.core.url.dialects.native import DIALECT as NATIVE
+from proxy.core.url.dialects.native.urls import DIALECT as NATIVE
 from proxy.core.url.parsed_url import ParsedUrl
 
 NAME = "public_ids"

@@ -39,7 +39,7 @@ from proxy.core.transform.operations import (
     TurnToShape,
 )
 from proxy.core.url.dialects.component import MAX_EFFECTS, Component, CropFit, transform_of
-from proxy.core.url.dialects.native_params import FORMATS, GRAVITIES
+from proxy.core.url.dialects.native.params import FORMATS, GRAVITIES
 from proxy.core.url.disposition import Disposition
 
 channels = st.integers(0, 255)

@@ -13,7 +13,7 @@ from proxy.core.errors import CalotypeError
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.transform.operations import Transform, without_no_ops
 from proxy.core.url.dialects.component import components_of
-from proxy.core.url.dialects.native import spell
+from proxy.core.url.dialects.native.urls import spell
 from proxy.core.url.interpret import Interpreted, interpret, trusted
 from proxy.core.url.mounts import Mount, Rules, host_name, only_mount
 from proxy.core.url.parsed_url import VariantUrl

@@ -14,7 +14,7 @@ from proxy.core.transform.operations import Colour, Transform
 from proxy.core.url.alternatives import alternatives
 from proxy.core.url.dialects.component import Presets
 from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
-from proxy.core.url.dialects.native import DIALECT as NATIVE
+from proxy.core.url.dialects.native.urls import DIALECT as NATIVE
 from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, WebLocation
 from proxy.core.url.parsed_url import ParsedUrl
 from proxy.core.url.policy import Dimensions

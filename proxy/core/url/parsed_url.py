@@ -7,7 +7,7 @@ from typing import NamedTuple
 from proxy.core.image.formats import Format
 from proxy.core.image.metadata import InfoDocument, selection
 from proxy.core.transform.operations import NOTHING, Transform
-from proxy.core.url.dialects.native_params import PATH, Param
+from proxy.core.url.dialects.native.params import PATH, Param
 from proxy.core.url.notice import Notice
 
 

@@ -27,7 +27,7 @@ from proxy.core.image.formats import TRAITS, Format
 from proxy.core.transform.operations import Transform
 from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
 from proxy.core.url.dialects.component import transform_of
-from proxy.core.url.dialects.native import no_preset
+from proxy.core.url.dialects.native.urls import no_preset
 from proxy.core.url.interpret import admit, interpret, trusted
 from proxy.core.url.mounts import Rules, host_name, mount_named, only_mount
 from proxy.core.url.parsed_url import OriginalUrl, VariantUrl

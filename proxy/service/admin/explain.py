@@ -14,7 +14,7 @@ from proxy.core.transform.operations import Transform, without_no_ops
 from proxy.core.transform.plan import canonical
 from proxy.core.url import diagnostics
 from proxy.core.url.dialects.component import components_of
-from proxy.core.url.dialects.native import native_url, spell
+from proxy.core.url.dialects.native.urls import native_url, spell
 from proxy.core.url.interpret import Interpreted, Verified, interpret, verify_signature
 from proxy.core.url.mounts import Mount, Rules, Signing, host_name
 from proxy.core.url.parsed_url import VariantUrl

@@ -25,7 +25,7 @@ from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import BadRequest, CalotypeError, Draining, Internal, Overloaded, SourceUnavailable
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Transform
-from proxy.core.url.dialects.native import parse_transform
+from proxy.core.url.dialects.native.urls import parse_transform
 from proxy.core.url.mounts import Rules, mount_named
 from proxy.core.url.target import checked_locator, checked_prefix
 from proxy.local.tasks import Tasks

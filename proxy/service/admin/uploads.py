@@ -18,7 +18,7 @@ from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import WHITE, Resize
 from proxy.core.transform.plan import Encode, Plan
 from proxy.core.url.dialects.component import Component
-from proxy.core.url.dialects.native import path_url
+from proxy.core.url.dialects.native.urls import path_url
 from proxy.core.url.mounts import Mount, Rules, client_url, mount_named
 from proxy.core.url.target import checked_key
 from proxy.local.files import OpenFile

@@ -3,7 +3,7 @@
 import json
 
 from proxy.core.admin.access_log import LoggedVariant, logged_transforms, logged_variants
-from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.dialects.native.urls import parse_tokens
 from proxy.core.url.mounts import Mount, Rules
 from proxy.core.url.policy import Dimensions
 

@@ -5,7 +5,7 @@ import pytest
 from proxy.core.admin.jobs import format_of, requests_of, variants_of
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
-from proxy.core.url.dialects.native import parse_transform
+from proxy.core.url.dialects.native.urls import parse_transform
 
 AUTO = (Format.AVIF, Format.WEBP, Format.JPEG)
 REF = OriginalRef("photos", "a.jpg")

@@ -10,7 +10,7 @@ from proxy.core.cache.keys import facts_key, identity_key, original_key, variant
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
-from proxy.core.url.dialects.native import parse_transform
+from proxy.core.url.dialects.native.urls import parse_transform
 
 A = OriginalRef("photos", "a/b.jpg")
 DEFAULTS = RenderDefaults(quality=80, effort={}, max_side_px=4000)

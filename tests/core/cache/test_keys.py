@@ -9,7 +9,7 @@ from proxy.core.cache.keys import faces_key, facts_key, original_key, variant_ke
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.plan import RenderDefaults, resolve
-from proxy.core.url.dialects.native import parse_transform
+from proxy.core.url.dialects.native.urls import parse_transform
 
 PLAN = resolve(
     parse_transform("w_400", {}), Format.JPEG, RenderDefaults(quality=80, effort={}, max_side_px=4000)

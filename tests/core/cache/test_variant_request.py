@@ -5,7 +5,7 @@ from dataclasses import replace
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.negotiate import accept_class
-from proxy.core.url.dialects.native import parse_transform
+from proxy.core.url.dialects.native.urls import parse_transform
 
 
 def request(tokens: str, accept: str = "") -> VariantRequest:

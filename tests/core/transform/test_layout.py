@@ -29,7 +29,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.transform.plan import RenderDefaults, resolve
 from proxy.core.url.dialects.component import Component, transform_of
-from proxy.core.url.dialects.native import parse_transform
+from proxy.core.url.dialects.native.urls import parse_transform
 from tests.support.laid_out import LIMIT_PX, laid, size_after
 from tests.support.strategies import chains
 

@@ -10,7 +10,7 @@ from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.transform.negotiate import accept_class, choose
 from proxy.core.transform.operations import Auto, Colour, Fit, Transform
-from proxy.core.url.dialects.native import parse_transform
+from proxy.core.url.dialects.native.urls import parse_transform
 from tests.support.strategies import flat
 
 AUTO = (Format.AVIF, Format.WEBP, Format.JPEG)

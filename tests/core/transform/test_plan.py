@@ -29,7 +29,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.transform.plan import Encode, Plan, RenderDefaults, canonical, encoder_quality, resolve
 from proxy.core.url.dialects.component import Component, transform_of
-from proxy.core.url.dialects.native import parse, parse_transform, path_url, query_url, spell
+from proxy.core.url.dialects.native.urls import parse, parse_transform, path_url, query_url, spell
 from proxy.core.url.parsed_url import VariantUrl
 from tests.support.strategies import chains, components, flat, keys, transforms
 

@@ -10,7 +10,7 @@ from proxy.core.transform.operations import Fit
 from proxy.core.transform.plan import RenderDefaults, resolve
 from proxy.core.url.diagnostics import clamped, ignored, notices, without_faces
 from proxy.core.url.dialects.component import Component, Presets
-from proxy.core.url.dialects.native import parse, parse_tokens
+from proxy.core.url.dialects.native.urls import parse, parse_tokens
 from proxy.core.url.notice import Notice, notice_list
 from proxy.core.url.parsed_url import VariantUrl
 from proxy.core.url.policy import Dimensions, restrict

@@ -30,8 +30,8 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.transform.plan import Encode, Plan, RenderDefaults, resolve
 from proxy.core.url.dialects.component import Component, CropFit
-from proxy.core.url.dialects.native import parse, path_url, query_url, spell
-from proxy.core.url.dialects.native_params import GRAVITIES
+from proxy.core.url.dialects.native.params import GRAVITIES
+from proxy.core.url.dialects.native.urls import parse, path_url, query_url, spell
 from proxy.core.url.interpret import admit
 from proxy.core.url.mounts import Mount
 from proxy.core.url.parsed_url import VariantUrl
@@ -147,11 +147,11 @@ def all_sizes() -> Iterator[Component]:
     for fit, colour in product((*Fit, *CropFit, None), colours):
         coarse = POINTS if fit in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE, CropFit.CROP) else ()
         for gravity in (*coarse, *GRAVITIES.values(), None):
-            yield replace(boxed, fit=fit, gravity=gravity, background=colour)
+            yield boxed._replace(fit=fit, gravity=gravity, background=colour)
     for fit, enlarge in product(Fit, Enlarge):
-        yield replace(boxed, fit=fit, enlarge=enlarge)
+        yield boxed._replace(fit=fit, enlarge=enlarge)
     for fit, gravity in product((Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE), points):
-        yield replace(boxed, fit=fit, gravity=gravity)
+        yield boxed._replace(fit=fit, gravity=gravity)
     for fit, dpr_percent in product(Fit, range(100, 401)):
         yield Component(width=100, height=100, fit=fit, dpr_percent=dpr_percent)
 
@@ -163,7 +163,7 @@ def test_every_counted_entry_is_reached_by_a_url(kind: Format) -> None:
     counted = possible(kind, (100,), DEFAULTS, colours=COLOURS)
 
     def found(requested: Component) -> Plan:
-        plan = planned(mount, path_url("a", replace(requested, format=kind)), kind)
+        plan = planned(mount, path_url("a", requested._replace(format=kind)), kind)
         assert plan is not None
         return plan
 

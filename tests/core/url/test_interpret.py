@@ -20,7 +20,7 @@ from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Fit, without_no_ops
 from proxy.core.url.dialects.component import Component, components_of, transform_of
 from proxy.core.url.dialects.dialect import Unsupported
-from proxy.core.url.dialects.native import parse, parse_transform, spell
+from proxy.core.url.dialects.native.urls import parse, parse_transform, spell
 from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.interpret import Verified, admit, admit_original, interpret, trusted, verify_signature
 from proxy.core.url.mounts import Mount, Rules, Signing, only_mount

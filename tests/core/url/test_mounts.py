@@ -5,7 +5,7 @@ import pytest
 from proxy.core.errors import BadRequest, BadUrl, CalotypeError, SourceNotAllowed, UnknownRoute
 from proxy.core.image.original import OriginalRef
 from proxy.core.url.dialects.registry import DIALECTS
-from proxy.core.url.dialects.thumbor import DIALECT as THUMBOR
+from proxy.core.url.dialects.thumbor.urls import DIALECT as THUMBOR
 from proxy.core.url.mounts import (
     Mount,
     RemoteSource,

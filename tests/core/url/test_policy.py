@@ -23,7 +23,7 @@ from proxy.core.transform.operations import (
     Transform,
     without_no_ops,
 )
-from proxy.core.url.dialects.native import parse, parse_transform
+from proxy.core.url.dialects.native.urls import parse, parse_transform
 from proxy.core.url.parsed_url import VariantUrl
 from proxy.core.url.policy import Dimensions, restrict
 from tests.support.strategies import flat, transforms

@@ -11,7 +11,7 @@ from proxy.core.cache.keys import faces_key
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.image.faces import Faces
 from proxy.core.image.formats import Format
-from proxy.core.url.dialects.native import parse_transform
+from proxy.core.url.dialects.native.urls import parse_transform
 from proxy.service.request.deliver import Deliver
 from proxy.service.request.original_content import OriginalFact
 from proxy.service.request.produce import OriginalServices, Produce, Rendering, VariantStores

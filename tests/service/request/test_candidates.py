@@ -13,7 +13,7 @@ from proxy.core.cache.generations import Purge, PurgeScope
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import OriginalNotFound, SourceUnavailable
 from proxy.core.image.original import OriginalRef
-from proxy.core.url.dialects.native import DIALECT as NATIVE
+from proxy.core.url.dialects.native.urls import DIALECT as NATIVE
 from proxy.ports.originals import Version
 from proxy.service.request.originals import STALE_IF_ERROR_S
 from proxy.state.database import Database

@@ -16,7 +16,7 @@ from proxy.core.admin.imports.imported import (
 )
 from proxy.core.admin.imports.preset_file import DEFAULT, add_presets
 from proxy.core.url.dialects.component import components_of, transform_of
-from proxy.core.url.dialects.native import parse_tokens, spell
+from proxy.core.url.dialects.native.urls import parse_tokens, spell
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*(?:=\s*(.*?)\s*)?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,6})?", re.ASCII)

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from proxy.core.admin.imports.imported import Imported
 from proxy.core.errors import BadTransform, CalotypeError
-from proxy.core.url.dialects import imgproxy
 from proxy.core.url.dialects.component import Presets, components_of, expanded
 from proxy.core.url.dialects.dialect import Reading, Unsupported
-from proxy.core.url.dialects.native import parse_tokens, spell
+from proxy.core.url.dialects.imgproxy import urls as imgproxy
+from proxy.core.url.dialects.native.urls import parse_tokens, spell
 from proxy.core.url.parsed_url import VariantUrl
 
 _NO_CHANGE = "dpr_1"

@@ -1,4 +1,5 @@
-"""The dialects by name. The module of a dialect has its name, and is imported when its record is first needed."""
+"""The dialects by name. The package of a dialect has its name; its module `urls` is imported when the record is first
+needed."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -12,7 +13,7 @@ class _Dialects(Mapping[str, Dialect]):
     def __getitem__(self, name: str) -> Dialect:
         if name not in _NAMES:
             raise KeyError(name)
-        record: Dialect = import_module(f"proxy.core.url.dialects.{name}").DIALECT
+        record: Dialect = import_module(f"proxy.core.url.dialects.{name}.urls").DIALECT
         return record
 
     def __iter__(self) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from proxy.core.nearest import meant, nearest
 from proxy.core.transform.operations import WHOLE, Length, Part, Sharpen
 from proxy.core.url.dialects.dialect import OnlyPolishes
-from proxy.core.url.dialects.imgproxy_values import SHARPEN_MAX_PX, SIGMA_MIN_PX, Number, number
+from proxy.core.url.dialects.imgproxy.values import SHARPEN_MAX_PX, SIGMA_MIN_PX, Number, number
 
 _T = TypeVar("_T")
 

@@ -16,7 +16,6 @@ from proxy.core.transform.operations import (
     Turn,
     without_no_ops,
 )
-from proxy.core.url.dialects import ipx, thumbor
 from proxy.core.url.dialects.component import (
     Component,
     CropFit,
@@ -26,9 +25,11 @@ from proxy.core.url.dialects.component import (
     transform_of,
 )
 from proxy.core.url.dialects.dialect import Reading
-from proxy.core.url.dialects.ipx_modifiers import MODIFIERS
-from proxy.core.url.dialects.native import parse_transform, spell
-from proxy.core.url.dialects.thumbor_filters import FILTERS
+from proxy.core.url.dialects.native.urls import parse_transform, spell
+from proxy.core.url.dialects.next import ipx
+from proxy.core.url.dialects.next.ipx_modifiers import MODIFIERS
+from proxy.core.url.dialects.thumbor import urls as thumbor
+from proxy.core.url.dialects.thumbor.filters import FILTERS
 from proxy.core.url.parsed_url import VariantUrl
 from tests.support.strategies import chains, components
 

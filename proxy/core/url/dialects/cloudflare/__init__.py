@@ -1,0 +1,1 @@
+"""URLs of Cloudflare Images. `urls` has the record of the dialect."""

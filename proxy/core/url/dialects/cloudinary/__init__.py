@@ -1,0 +1,1 @@
+"""URLs of Cloudinary. `urls` has the record of the dialect."""

@@ -1,0 +1,139 @@
+"""The components of a Cloudinary URL, from left to right: parameters, variables and conditions become a Transform."""
+
+from fractions import Fraction
+
+from proxy.core.errors import BadTransform, NotSupported
+from proxy.core.image.formats import Format
+from proxy.core.nearest import meant, named, nearest
+from proxy.core.transform.operations import NOTHING, Auto, Effect, Transform
+from proxy.core.url.dialects.cloudinary.expressions import VARIABLE, evaluate, holds
+from proxy.core.url.dialects.cloudinary.operations import multiplied, operations
+from proxy.core.url.dialects.cloudinary.params import BY_NAME, IF, NAMES, OF_OUTPUT
+from proxy.core.url.dialects.cloudinary.requested import CloudinaryRequested, Parameters
+from proxy.core.url.dialects.component import MAX_EFFECTS, transform_of
+from proxy.core.url.dialects.dialect import refusal
+from proxy.core.url.dialects.native.urls import MAX_COMPONENTS
+from proxy.core.url.target import decoded
+
+MAX_SEGMENTS, MAX_PARAMETERS = 32, 32
+_MOST_OPERATIONS = MAX_COMPONENTS - 1
+_MIN_DPR_PERCENT, _MAX_DPR_PERCENT = 100, 400
+_ELSE, _END = "else", "end"
+_REPEATED = frozenset({"e", "fl"})
+
+
+def read_components(segments: tuple[str, ...], requested: CloudinaryRequested) -> None:
+    """Reads the segments of a transformation, which are not decoded. Raises BadTransform or BadUrl."""
+    if len(segments) > MAX_SEGMENTS:
+        raise NotSupported(f"a transformation may have {MAX_SEGMENTS} components at most")
+    components = [_parameters(segment) for segment in segments]
+    branch: bool | None = None
+    for position, pairs in enumerate(components):
+        ends_here = False
+        if pairs[0][0] == IF:
+            condition = pairs[0][1]
+            requested.is_preset = False
+            branch = _next_branch(branch, condition, requested)
+            pairs = pairs[1:]
+            ends_here = bool(pairs) and not _closes(components[position + 1 :])
+        if branch is not False and pairs:
+            _read(pairs, requested)
+        if ends_here:
+            branch = None
+
+
+def _next_branch(branch: bool | None, condition: str, requested: CloudinaryRequested) -> bool | None:
+    """Whether the components after `if_<condition>` apply; None where no condition is open."""
+    if condition == _END:
+        return None
+    if condition == _ELSE:
+        if branch is None:
+            raise BadTransform("parameter if_else needs a condition before it")
+        return not branch
+    if branch is not None:
+        raise NotSupported("parameter if may not stand between another if and its if_end")
+    try:
+        return holds(condition, requested.scope)
+    except ValueError as reason:
+        raise refusal(reason, f"parameter if {reason}") from None
+
+
+def _closes(components: list[list[tuple[str, str]]]) -> bool:
+    """Whether the next condition is if_else or if_end: a component with a condition of its own then does not end it."""
+    following = next((pairs[0][1] for pairs in components if pairs[0][0] == IF), "")
+    return following in (_ELSE, _END)
+
+
+def _parameters(segment: str) -> list[tuple[str, str]]:
+    """The names and values of a component, its condition first. Raises BadUrl or BadTransform."""
+    text = decoded(segment, "the transformation") if "%" in segment else segment
+    parts = text.split(",", MAX_PARAMETERS)
+    if len(parts) > MAX_PARAMETERS:
+        raise BadTransform(f"a component may have {MAX_PARAMETERS} parameters at most")
+    pairs: list[tuple[str, str]] = []
+    for position, part in enumerate(parts, start=1):
+        name, mark, value = part.partition("_")
+        is_known = name in NAMES or VARIABLE.fullmatch(name)
+        if not mark or not is_known:
+            near = meant(nearest(name, BY_NAME)) if mark else ""
+            raise NotSupported(
+                f"parameter {named(part, position)} of a component is unknown{near}; write v1/ before a public id whose"
+                " folder looks like a component"
+            )
+        pairs.append((name, value))
+    if "if_" in text and any(name == IF for name, _ in pairs[1:]):
+        pairs.sort(key=lambda pair: pair[0] != IF)
+        if pairs[1][0] == IF:
+            raise BadTransform("parameter if is given twice in a component")
+    return pairs
+
+
+def _read(pairs: list[tuple[str, str]], requested: CloudinaryRequested) -> None:
+    requested.here = Parameters()
+    seen: dict[str, str] = {}
+    for name, value in pairs:
+        if name[0] == "$":
+            requested.is_preset = False
+            try:
+                requested.scope.variables[name] = evaluate(value, requested.scope)
+            except ValueError as reason:
+                raise refusal(reason, f"variable {named(name[1:], 1)} {reason}") from None
+            continue
+        if seen.setdefault(name, value) != value and name not in _REPEATED:
+            raise BadTransform(f"parameter {name} is given twice in a component, with two values")
+        if not value:
+            raise BadTransform(f"parameter {name} is empty")
+        BY_NAME[name].apply(requested, "parameter", name, value)
+    if seen.keys() <= OF_OUTPUT:
+        return
+    ops = requested.ops
+    ops += operations(requested)
+    if len(ops) > MAX_EFFECTS and (
+        len(ops) > _MOST_OPERATIONS or sum(isinstance(op, Effect) for op in ops) > MAX_EFFECTS
+    ):
+        raise NotSupported(
+            f"a transformation may have {_MOST_OPERATIONS} operations and {MAX_EFFECTS} effects and backgrounds at most"
+        )
+
+
+def transform(requested: CloudinaryRequested, extension: Format | None, version: str | None) -> Transform:
+    """The transform of all components. `extension` is the format of the URL where none is requested."""
+    output = dict(requested.output)
+    kind = output.setdefault("format", extension)
+    if requested.keeps_transparency and kind is Format.JPEG:
+        output["format"] = Auto.JPEG_FOR_PNG
+    ops, percent = tuple(requested.ops), requested.dpr_percent
+    if isinstance(percent, int) and _MIN_DPR_PERCENT <= percent <= _MAX_DPR_PERCENT:
+        output["dpr_percent"] = percent
+    elif percent is not None:
+        ops = tuple(multiplied(op, Fraction(percent) / 100) for op in ops)
+    if version is not None:
+        output["version"] = version
+    return Transform(ops=ops, **output)  # type: ignore[arg-type] # The names are those of its fields.
+
+
+def of_presets(requested: CloudinaryRequested) -> Transform:
+    """What the named transformations of the URL request alone."""
+    if not requested.named:
+        return NOTHING
+    return transform_of(component for name in requested.named for component in requested.presets[name])

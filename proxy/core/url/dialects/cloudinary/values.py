@@ -1,0 +1,149 @@
+"""The values of Cloudinary's parameters: lengths, ratios, gravities, colours, angles and formats.
+
+A function raises ValueError with a reason that repeats no byte of the request.
+"""
+
+import re
+from fractions import Fraction
+
+from proxy.core.image.formats import Format
+from proxy.core.nearest import meant, nearest
+from proxy.core.transform.operations import Auto, Colour, FocalPoint, Length, Part, Smart, Turn
+from proxy.core.url.alternatives import EXTENSIONS
+from proxy.core.url.dialects.cloudinary.expressions import Relative, Scope, number
+from proxy.core.url.dialects.cloudinary.requested import OffsetPoint
+from proxy.core.url.dialects.css_colours import css_colour
+from proxy.core.url.dialects.dialect import UnsupportedValue
+from proxy.core.url.dialects.native.params import GRAVITIES
+
+_PIXELS = re.compile(r"0|-?[1-9][0-9]{0,8}", re.ASCII)
+_SIDE = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+_DECIMAL = re.compile(r"-?[0-9]{1,9}\.[0-9]{1,9}", re.ASCII)
+_RATIO = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,4})?):([0-9]{1,6}(?:\.[0-9]{1,4})?)", re.ASCII)
+_HEX = re.compile(r"(?:rgb:|#)?([0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3,4})", re.ASCII)
+_MOST_PARTS = 1000
+_MOST_OF_RATIO = 10**8
+
+FORMATS: dict[str, Format | Auto] = {
+    **dict.fromkeys(("auto", "auto:image", "auto:animated"), Auto.AUTO),
+    **dict.fromkeys(("jpg", "jpeg", "jpe"), Format.JPEG),
+    "png": Format.PNG,
+    "webp": Format.WEBP,
+    "avif": Format.AVIF,
+    "gif": Format.GIF,
+}
+_OF_VIDEO = frozenset(
+    (
+        *("3g2", "3gp", "avi", "flv", "m2ts", "m3u8", "mkv", "mov", "mp3", "mp4", "mpd", "mpeg", "mts"),
+        *("mxf", "ogg", "ogv", "ts", "wav", "webm", "wmv"),
+    )
+)
+OTHER_EXTENSIONS = (EXTENSIONS | _OF_VIDEO) - FORMATS.keys()
+"""Extensions of Cloudinary's formats that the node does not write."""
+
+
+def length(text: str, scope: Scope, axis: str) -> Length:
+    """A number of pixels, or a part of the canvas along `axis`, `w` or `h`: a number with a decimal point, or an
+    expression."""
+    if _PIXELS.fullmatch(text):
+        return int(text)
+    if _DECIMAL.fullmatch(text):
+        return _part(Fraction(text))
+    value = number(text, scope)
+    if isinstance(value, Relative):
+        if value.axis != axis:
+            raise UnsupportedValue("is a part of the other side, which is not known when the URL is read")
+        return _part(value.factor)
+    return _part(value) if 0 < abs(value) < 1 else (value + Fraction(1, 2)).__floor__()
+
+
+def _part(factor: Fraction) -> Length:
+    if abs(factor) >= _MOST_PARTS:
+        raise ValueError(f"must be less than {_MOST_PARTS} times the side")
+    return Part(factor) if factor else 0
+
+
+def side(text: str, scope: Scope, axis: str) -> Length:
+    """A length above 0."""
+    if _SIDE.fullmatch(text):
+        return int(text)
+    value = length(text, scope, axis)
+    if (value if isinstance(value, int) else value.fraction) <= 0:
+        raise ValueError("must be above 0: pixels, or with a decimal point a part of the picture, as in 0.5")
+    return value
+
+
+def ratio(text: str, scope: Scope) -> Fraction:
+    """Width to height, as 16:9 or 1.78."""
+    match = _RATIO.fullmatch(text)
+    if match and Fraction(match[2]):
+        value = Fraction(match[1]) / Fraction(match[2])
+    else:
+        value = plain_number(text, scope).limit_denominator(10**4)
+    if not value or max(value.numerator, value.denominator) >= _MOST_OF_RATIO or value < 0:
+        raise ValueError("must be width to height as in 16:9 or 1.78")
+    return value
+
+
+def plain_number(text: str, scope: Scope) -> Fraction:
+    """A number that is not relative to a side."""
+    value = Fraction(text) if _DECIMAL.fullmatch(text) else number(text, scope)
+    if isinstance(value, Relative):
+        raise UnsupportedValue("depends on the size of the picture, which is not known when the URL is read")
+    return value
+
+
+def whole(text: str, scope: Scope, least: int, most: int) -> int:
+    value = int(text) if _PIXELS.fullmatch(text) else plain_number(text, scope)
+    if value.denominator != 1 or not least <= value <= most:
+        raise ValueError(f"must be a whole number from {least} to {most}")
+    return int(value)
+
+
+_COMPASS = {name: point for name, point in GRAVITIES.items() if isinstance(point, FocalPoint)}
+_FACES = {
+    **dict.fromkeys(("face", "adv_face", "adv_eyes", "body"), Smart.FACE),
+    **dict.fromkeys(("faces", "adv_faces"), Smart.FACES),
+}
+
+
+def gravity(text: str) -> FocalPoint | Smart | OffsetPoint:
+    if (point := _COMPASS.get(text)) is not None:
+        return point
+    if text == "xy_center":
+        return OffsetPoint()
+    kind, _, rest = text.partition(":")
+    if kind in _FACES and rest in ("", "center", "auto"):
+        return _FACES[kind]
+    if kind == "auto":
+        return next((_FACES[word] for word in rest.split(":") if word in _FACES), Smart.ATTENTION)
+    raise UnsupportedValue(
+        f"must be one of {', '.join((*_COMPASS, 'xy_center', 'auto', *_FACES))}; other regions and objects are not"
+        f" supported{meant(nearest(text, (*_COMPASS, *_FACES)))}"
+    )
+
+
+def colour(text: str) -> Colour:
+    """The colour of a name, of `rgb:` and hexadecimal digits, or of digits alone."""
+    if match := _HEX.fullmatch(text):
+        return Colour.of_hex(match[1])
+    if (named := css_colour(text)) is not None:
+        return named
+    raise UnsupportedValue("must be a colour name, or rgb: and 3, 4, 6 or 8 hexadecimal digits")
+
+
+ROTATIONS = (None, Turn.R90, Turn.R180, Turn.R270)
+
+
+def rotation(text: str, scope: Scope) -> Turn | None:
+    """A rotation clockwise by a multiple of 90 degrees; None if it changes nothing."""
+    degrees = plain_number(text, scope)
+    if degrees % 90:
+        raise UnsupportedValue("must be multiples of 90 degrees: other angles are not supported")
+    return ROTATIONS[int(degrees / 90) % 4]
+
+
+def output_format(text: str) -> Format | Auto:
+    if (found := FORMATS.get(text.lower())) is None:
+        raise UnsupportedValue(f"must be one of {', '.join(FORMATS)}: other formats are not supported")
+    return found

@@ -1,0 +1,1 @@
+"""URLs of ImageKit. `urls` has the record of the dialect."""

@@ -1,0 +1,101 @@
+"""The transformations of ImageKit: one row each, with its reader, and how far the node does it.
+
+docs/dialects/imagekit.md is made from this table.
+"""
+
+from proxy.core.transform.operations import Adjust, Remap, Tone
+from proxy.core.url.dialects.dialect import Support
+from proxy.core.url.dialects.imagekit import values
+from proxy.core.url.dialects.imgproxy.values import number, whole
+from proxy.core.url.dialects.parameter import (
+    Parameter,
+    changing,
+    documented,
+    ignored,
+    polishing,
+    row,
+    showing,
+)
+from proxy.core.url.dialects.shared_values import choice, only
+
+MAX_DPR_SIDE_PX = 5000
+_APPROXIMATED = Support.APPROXIMATED
+_EXTRACTED = ("cm=extract", "cm=pad_extract")
+_SIDE = (
+    "Pixels, a part of the side from 0 to 1, or an expression of the same side: iw, cw, ih or ch, with `_mul_` or "
+    "`_div_`. auto has no effect, as for clients without hints. Other expressions are always refused."
+)
+
+PARAMETERS: tuple[Parameter, ...] = (
+    row("w", "width", values.width, _SIDE, support=_APPROXIMATED),
+    row("h", "height", values.height, _SIDE, support=_APPROXIMATED),
+    row("ar", "ratio", values.ratio, "`4-3`. Without effect beside both sides.", "w", "h"),
+    row("c", "crop", choice(*values.CROPS), "maintain_ratio without it."),
+    row(
+        "cm", "mode", choice(*values.MODES),
+        "A part that reaches out of the picture is cut off. A dpr does not multiply what is extracted.",
+        support=_APPROXIMATED,
+    ),
+    row(
+        "fo", "focus", values.focus,
+        "A side, a corner, center, auto or face, for all faces. custom and objects are always refused.",
+        support=_APPROXIMATED,
+    ),
+    row("x", "x_px", whole, "", *_EXTRACTED),
+    row("y", "y_px", whole, "", *_EXTRACTED),
+    row("xc", "middle_x_px", whole, "", *_EXTRACTED),
+    row("yc", "middle_y_px", whole, "", *_EXTRACTED),
+    row("z", "zoom", values.zoom, "Only 1; other factors are always refused.", support=_APPROXIMATED),
+    row(
+        "dpr", "dpr", number,
+        "0.1 to 5, with a side. Without effect if a side then exceeds 5000 pixels, and with auto.",
+        "w", "h", least=values.LEAST_DPR, most=5,
+    ),
+    row("t", "trim", values.trim, "The threshold is 0 to 255, from the colour of the upper left pixel.",
+        support=_APPROXIMATED),
+    row("rt", "quarters", values.quarters,
+        "auto and steps of 90 degrees, counter-clockwise after N. Others are always refused.",
+        support=_APPROXIMATED),
+    row("fl", "flip", values.flip),
+    row(
+        "bg", "background", values.colour,
+        "The colour of padding, black without it, and behind transparency. A translucent one colours padding only. "
+        "blurred, dominant, gradient and genfill are always refused.",
+        support=_APPROXIMATED,
+    ),
+    row("bl", "blur", values.blur, "A radius is two sigmas. After the size.", support=_APPROXIMATED),
+    row("e-sharpen", "sharpen", values.sharpen, "The number is the sigma in pixels, 1 without it.",
+        support=_APPROXIMATED),
+    row("e-usm", "unsharp_mask", values.unsharp_mask, "Of the four numbers the second applies, as the sigma.",
+        support=_APPROXIMATED),
+    row("e-contrast", "contrast", values.switched_on, "Stretches the lightness.", support=_APPROXIMATED,
+        make=lambda value: Remap.NORMALIZE if value else None),
+    row("e-grayscale", "grayscale", values.switched_on,
+        make=lambda value: Adjust(Tone.GRAYSCALE, 100) if value else None),
+    row("f", "format", values.picture_format,
+        "auto, orig, jpg, jpeg, png, webp, avif and gif. auto without it, as by default in ImageKit."),
+    row("q", "quality", whole, "1 to 100, on the scale of JPEG in every format; the node's own default without it.",
+        least=1, most=100, support=_APPROXIMATED),
+    row("n", "preset", str, "A preset of `[presets]`, whose operations precede those of its step."),
+    row("orig", "is_original", choice("true", "false"), "true serves the original as it is; all else is then ignored."),
+    row("lo", "lossless", only("false", reason="WebP is always lossy"), "true follows the rule `unsupported`."),
+    row("md", "metadata", only("false", reason="metadata is always removed"), "true follows the rule `unsupported`."),
+    row("cp", "profile", only("false", reason="colours are always converted to sRGB"),
+        "true follows the rule `unsupported`."),
+    *ignored("Each format has its own encoder settings.", "pr"),
+    *ignored("A missing original is a 404.", "di"),
+    *ignored("The node answers pictures only.", "pg", "dn", "so", "eo", "du", "sr", "vc", "ac"),
+    *polishing("e-upscale", "e-retouch"),
+    *changing("r", "b"),
+    *showing(
+        *("o", "al", "cr", "l", "if", "e-shadow", "e-gradient", "e-distort", "e-colorize", "e-bgremove"),
+        *("e-removedotbg", "e-changebg", "e-edit", "e-genvar", "e-dropshadow"),
+        *("oi", "ot", "ote", "ofo", "oh", "ow", "ox", "oy", "oit", "oiar", "oibg", "oib", "oic", "oidpr", "oiq", "oicm"),
+        *("otbg", "otc", "otf", "oti", "otp", "ots", "ott", "otw", "otia", "oa", "or", "obg", "ob", "lm", "raw"),
+    ),
+)  # fmt: skip
+"""Old and new overlays are refused by their first parameter."""
+
+BY_NAME = {name: parameter for parameter in PARAMETERS for name in parameter.names}
+
+DOCUMENTED = documented(PARAMETERS)

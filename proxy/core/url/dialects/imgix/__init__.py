@@ -1,0 +1,1 @@
+"""URLs of imgix. `urls` has the record of the dialect."""

@@ -1,0 +1,1 @@
+"""URLs of imgproxy. `urls` has the record of the dialect."""

@@ -1,0 +1,1 @@
+"""Native URLs. `urls` has the record of the dialect."""

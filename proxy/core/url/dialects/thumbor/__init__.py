@@ -1,0 +1,1 @@
+"""URLs of thumbor and imagor. `urls` has the record of the dialect."""
