@@ -1,7 +1,10 @@
 """What Cloudinary's library for Python writes is answered, by size and type, as its settings point it at a node."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import cloudinary
@@ -14,9 +17,12 @@ from tests.rivals.client_keys import CLOUDINARY_SECRET
 from tests.rivals.cloudinary_urls import JPEG, LAKE, ROWS
 from tests.rivals.comparison import Server
 from tests.rivals.conftest import SIGNED, StartNode
+from tests.rivals.servers import running
 from tests.rivals.test_clients import changed, described
+from tests.support.servers import free_port
 
 HOST = "images.example"
+SIZES = "[...document.images].map((image) => [image.naturalWidth, image.naturalHeight])"
 SIGNED_ONLY = [
     ({"long_url_signature": True}, (1200, 800), JPEG),
     ({"type": "authenticated"}, (1200, 800), JPEG),
@@ -60,8 +66,8 @@ def test_what_the_library_writes_is_answered(node: StartNode) -> None:
             url = target(options, is_signed=True)
             if (answer := described(signed.ask(url))) != (200, kind, list(size)):
                 wrong[url] = answer
-            if (status := signed.ask(changed(url)).status) != 401:
-                wrong[changed(url)] = status
+            if (status := signed.ask(changed("cloudinary", url)).status) != 401:
+                wrong[changed("cloudinary", url)] = status
             unsigned = target(options, is_signed=False)
             if (status := signed.ask(unsigned).status) != 401:
                 wrong[unsigned] = status
@@ -98,8 +104,29 @@ def test_the_tags_of_the_library_load_in_a_browser(node: StartNode, chromium: st
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page()
         page.set_content("".join(tags), wait_until="load")
-        loaded = page.evaluate(
-            "[...document.images].map((image) => [image.naturalWidth, image.naturalHeight])"
-        )
+        loaded = page.evaluate(SIZES)
         browser.close()
     assert loaded == [list(size) for options, size, _ in ROWS if "private_cdn" not in options]
+
+
+def test_a_django_site_moves_by_its_configuration_alone(
+    node: StartNode, chromium: str, tmp_path: Path
+) -> None:
+    host = node("cloudinary", CLOUDINARY_SECRET).removeprefix("http://")
+    environment = os.environ | {
+        "CLOUDINARY_URL": f"cloudinary://key:{CLOUDINARY_SECRET}@demo?cname={host}&secure=",
+    }
+    port = free_port()
+    command = (sys.executable, "-m", "tests.rivals.django_site", str(port))
+    with (
+        running(*command, port=port, health="/", log=tmp_path / "django.log", env=environment) as site,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(site, wait_until="load")
+        sources = page.evaluate("[...document.images].map((image) => image.src)")
+        loaded = page.evaluate(SIZES)
+        browser.close()
+    assert all(source.startswith(f"http://{host}/demo/image/upload/") for source in sources), sources
+    assert loaded == [[300, 200], [200, 200], [90, 120], [320, 213]]
