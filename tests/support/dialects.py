@@ -27,5 +27,5 @@ def register(monkeypatch: pytest.MonkeyPatch, dialect: Dialect = DIALECT) -> Non
     """Makes `dialect` one that a mount may name."""
     module = ModuleType(dialect.name)
     module.DIALECT = dialect  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, f"proxy.core.url.dialects.{dialect.name}", module)
+    monkeypatch.setitem(sys.modules, f"proxy.core.url.dialects.{dialect.name}.urls", module)
     monkeypatch.setattr(registry, "_NAMES", (*registry._NAMES, dialect.name))
