@@ -7,8 +7,9 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 from proxy.core.errors import BadSignature, BadUrl, SignatureExpired
@@ -25,6 +26,7 @@ _AND_MORE = re.compile(rf"[A-Za-z0-9_-]{{{_SIG_LENGTH}}}([^A-Za-z0-9_-].*)", re.
 _EXPIRY = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*", re.ASCII)
 
+Key = TypeVar("Key")
 Keys = Mapping[str, bytes]
 """Secrets by key id."""
 
@@ -125,14 +127,25 @@ def verify(raw: str, keys: Keys) -> Signed | None:
     target, parameters = without(message, _NAMES)
     ids = [value for name, value in parameters if name == "kid"]
     candidates = keys if not ids else {key_id: keys[key_id] for key_id in ids if key_id in keys}
-    # Every key is tried, so that the time does not reveal the matching one.
-    makers = [key_id for key_id, secret in candidates.items() if _equal(_mac(secret, message), given)]
+    makers = makers_of(candidates, _bytes(given), lambda secret: [_mac(secret, message).encode()])
     if not makers:
         raise BadSignature("the signature does not match the URL" + _trailing_text(given))
     signed = dict(parameters)
     if len(signed) < len(parameters):
         raise BadUrl("a parameter of the signature is given twice")
     return Signed(target=target, key_id=makers[0], restrictions=restrictions_of(signed))
+
+
+def makers_of(keys: Mapping[str, Key], given: bytes, expected: Callable[[Key], Iterable[bytes]]) -> list[str]:
+    """The ids of the keys that made the signature `given`, which is one of those that `expected` makes with the key.
+
+    Every key and signature is compared, so that the time does not reveal the matching one.
+    """
+    return [
+        key_id
+        for key_id, key in keys.items()
+        if [made for made in expected(key) if hmac.compare_digest(made, given)]
+    ]
 
 
 def unsigned(raw: str) -> str:
@@ -197,13 +210,18 @@ def _joint(raw: str) -> str:
 
 
 def _mac(secret: bytes, message: str) -> str:
-    mac = hmac.digest(secret, message.encode("utf-8", "surrogateescape"), hashlib.sha256)
+    mac = hmac.digest(secret, _bytes(message), hashlib.sha256)
     return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
 def _equal(expected: str, given: str) -> bool:
     """Compares text, so that only one spelling matches, in a time that does not depend on the difference."""
-    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))
+    return hmac.compare_digest(expected.encode(), _bytes(given))
+
+
+def _bytes(text: str) -> bytes:
+    """The bytes of a part of a raw target."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def restrictions_of(signed: Mapping[str, str]) -> Restrictions:

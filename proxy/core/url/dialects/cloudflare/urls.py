@@ -33,7 +33,7 @@ from proxy.core.url.dialects.component import transform_of
 from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
 from proxy.core.url.dialects.unused_query import unused_query
 from proxy.core.url.parsed_url import InfoUrl, ParsedUrl, Unused, VariantUrl
-from proxy.core.url.signing import Keys, Signed, restrictions_of
+from proxy.core.url.signing import Keys, Signed, makers_of, restrictions_of, secret_length
 from proxy.core.url.target import (
     checked_key,
     checked_locator,
@@ -147,13 +147,7 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
         raise BadSignature("a parameter follows the signature: sig must be the last parameter")
     given = parts[at].partition("=")[2].encode("utf-8", "surrogateescape")
     messages = {f"{each}?{'&'.join(parts[:at])}" for each in (path, below.removeprefix(_DELIVERY))}
-    # Every key is tried, so that the time does not reveal the matching one.
-    makers = [
-        key_id
-        for key_id, secret in keys.items()
-        for message in messages
-        if hmac.compare_digest(_mac(secret, message), given)
-    ]
+    makers = makers_of(keys, given, lambda secret: [_mac(secret, message) for message in messages])
     if not makers:
         raise BadSignature("the signature does not match the URL")
     expiries = [part.partition("=")[2] for part in parts[:at] if part.partition("=")[0] == _EXPIRY]
@@ -271,12 +265,6 @@ def error_location(target: str, host: str, failure: CalotypeError) -> str:
     return f"/{parts.path.lstrip('/')}" + (f"?{parts.query}" if parts.query else "")
 
 
-def _check_key(secret: str) -> int:
-    if not secret:
-        raise ValueError("must not be empty")
-    return len(secret.encode())
-
-
 DIALECT = Dialect(
     name="cloudflare",
     recognises=recognises,
@@ -284,7 +272,7 @@ DIALECT = Dialect(
     verify=verify,
     unsigned=unsigned,
     negotiates=negotiates,
-    check_key=_check_key,
+    check_key=secret_length,
     statuses={slug: error.status for slug, error in _ERRORS.items()},
     error_text=error_text,
     error_headers=error_headers,

@@ -24,7 +24,7 @@ from proxy.core.url.dialects.cloudinary.routes import (
     fetched_query,
     route_of,
 )
-from proxy.core.url.signing import UNRESTRICTED, Keys, Restrictions, Signed
+from proxy.core.url.signing import UNRESTRICTED, Keys, Restrictions, Signed, makers_of
 
 _SHORT, _LONG = 8, 32
 _HASHES = {"sha1": hashlib.sha1, "sha256": hashlib.sha256}
@@ -99,12 +99,9 @@ def _makers_of_signature(route: Route, secrets: dict[str, _SecretScheme]) -> lis
     """The keys that made the signature. Raises BadSignature."""
     given = route.signature[_MARK : 1 - _MARK].encode("utf-8", "surrogateescape")
     texts = _signed_texts(route)
-    # Every key is tried, so that the time does not reveal the matching one.
-    makers = [
-        key_id
-        for key_id, scheme in secrets.items()
-        if [text for text in texts if hmac.compare_digest(_signature(scheme, text, len(given)), given)]
-    ]
+    makers = makers_of(
+        secrets, given, lambda scheme: [_signature(scheme, text, len(given)) for text in texts]
+    )
     if not makers or len(given) not in (_SHORT, _LONG):
         raise BadSignature(_WRONG)
     return makers
@@ -160,11 +157,7 @@ def _restrictions(token: str, path: str, keys: dict[str, bytes], makers: list[st
     text = "~".join(signed if "acl" in fields else [*signed, f"url={_escaped(path)}"])
     message = text.encode("utf-8", "surrogateescape")
     given = last.removeprefix("hmac=").encode("utf-8", "surrogateescape")
-    found = [
-        key_id
-        for key_id, key in keys.items()
-        if hmac.compare_digest(hmac.digest(key, message, "sha256").hex().encode(), given)
-    ]
+    found = makers_of(keys, given, lambda key: [hmac.digest(key, message, "sha256").hex().encode()])
     if not found:
         raise BadSignature("the token does not match the URL")
     if fields.keys() - {"st", "exp", "acl"}:

@@ -8,7 +8,7 @@ import hmac
 import re
 
 from proxy.core.errors import BadSignature
-from proxy.core.url.signing import UNRESTRICTED, Keys, Restrictions, Signed, without
+from proxy.core.url.signing import UNRESTRICTED, Keys, Restrictions, Signed, makers_of, without
 from proxy.core.url.target import is_tracker
 
 _SIGNATURE, _EXPIRY = "ik-s", "ik-t"
@@ -29,12 +29,7 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
         raise BadSignature("the URL must have ik-s and ik-t once, and ik-t must be a time in Unix seconds")
     message = f"{target[len(prefix) :]}{until}".encode("utf-8", "surrogateescape")
     given = signed[_SIGNATURE].encode("utf-8", "surrogateescape")
-    # Every key is tried, so that the time does not reveal the matching one.
-    makers = [
-        key_id
-        for key_id, secret in keys.items()
-        if hmac.compare_digest(hmac.digest(secret, message, "sha1").hex().encode(), given)
-    ]
+    makers = makers_of(keys, given, lambda secret: [hmac.digest(secret, message, "sha1").hex().encode()])
     if not makers:
         raise BadSignature("the signature does not match the URL")
     restrictions = Restrictions(until_s=int(until)) if _EXPIRY in signed else UNRESTRICTED

@@ -5,10 +5,9 @@ below the prefix is as good as one of the whole target.
 """
 
 import hashlib
-import hmac
 
 from proxy.core.errors import BadSignature
-from proxy.core.url.signing import UNRESTRICTED, Keys, Signed, cut_at, without
+from proxy.core.url.signing import UNRESTRICTED, Keys, Signed, cut_at, makers_of, without
 
 _NAME = "s"
 
@@ -22,13 +21,8 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
         return None
     message, given = found
     texts = {message, message[len(prefix) - 1 :]}
-    # Every key is tried, so that the time does not reveal the matching one.
-    makers = [
-        key_id
-        for key_id, secret in keys.items()
-        for text in texts
-        if hmac.compare_digest(_digest(secret, text), given.encode("utf-8", "surrogateescape"))
-    ]
+    made = given.encode("utf-8", "surrogateescape")
+    makers = makers_of(keys, made, lambda secret: [_digest(secret, text) for text in texts])
     if not makers:
         raise BadSignature("the signature does not match the URL")
     return Signed(target=message, key_id=makers[0], restrictions=UNRESTRICTED)

@@ -44,7 +44,7 @@ from proxy.core.url.dialects.imgproxy.readers import Requested, apply_preset
 from proxy.core.url.dialects.imgproxy.values import FORMATS
 from proxy.core.url.original_urls import DIRECTORY, LOCAL
 from proxy.core.url.parsed_url import OriginalUrl, ParsedUrl, Unused, VariantUrl
-from proxy.core.url.signing import UNRESTRICTED, Keys, Signed
+from proxy.core.url.signing import UNRESTRICTED, Keys, Signed, makers_of
 from proxy.core.url.target import checked_locator, decoded, is_absolute, of_base64
 
 UNSIGNED = ("unsafe", "insecure", "_")
@@ -281,20 +281,18 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
         raise BadUrl(failure.detail) from None
     given = signature.encode("utf-8", "surrogatepass")
     messages = {rest, _repaired(rest)}
-    makers: list[str] = []
-    # Every key is tried, so that the time does not reveal the matching one.
-    for key_id, secret in keys.items():
-        match _scheme(secret):
-            case _KeyPair() as pair:
-                expected = [pair.signature(message) for message in messages]
-            case bytes() as trusted:
-                expected = [trusted]
-        makers += [key_id for each in expected if hmac.compare_digest(each, given)]
-    if makers:
+    if makers := makers_of(keys, given, lambda secret: _expected(_scheme(secret), messages)):
         return Signed(target=raw, key_id=makers[0], restrictions=UNRESTRICTED)
     if signature in UNSIGNED:
         return None
     raise BadSignature(_NO_SIGNATURE if ":" in signature else "the signature does not match the URL")
+
+
+def _expected(scheme: _KeyPair | bytes, messages: set[str]) -> list[bytes]:
+    """The signatures that a key accepts for a URL."""
+    if isinstance(scheme, bytes):
+        return [scheme]
+    return [scheme.signature(message) for message in messages]
 
 
 def unsigned(raw: str, prefix: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from proxy.core.errors import BadSignature, BadUrl
 from proxy.core.url.dialects.thumbor.options import written
-from proxy.core.url.signing import UNRESTRICTED, Keys, Signed
+from proxy.core.url.signing import UNRESTRICTED, Keys, Signed, makers_of
 
 UNSAFE = "unsafe"
 """The first segment of an unsigned URL."""
@@ -57,11 +57,10 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
         return None
     given = unquote_to_bytes(first.encode("utf-8", "surrogateescape"))
     sent = rest.encode("utf-8", "surrogateescape")
-    # Every key is tried, so that the time does not reveal the matching one.
-    makers = [key_id for key_id, key in keys.items() if hmac.compare_digest(_mac(key, sent), given)]
+    makers = makers_of(keys, given, lambda key: [_mac(key, sent)])
     if not makers and "%" in rest:
         plain = unquote_to_bytes(sent)
-        makers = [key_id for key_id, key in keys.items() if hmac.compare_digest(_mac(key, plain), given)]
+        makers = makers_of(keys, given, lambda key: [_mac(key, plain)])
         makers = makers if makers and _has_plain_options(rest) else []
     if not makers:
         raise BadSignature("the signature does not match the URL")
