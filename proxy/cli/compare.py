@@ -122,7 +122,7 @@ async def _compare_rest(
     journal: ComparisonJournal | None,
     bar: ProgressBar,
 ) -> None:
-    """Adds to `done` what is not in it yet. Prints a line for each URL that differs."""
+    """Compares the targets that `done` lacks, and adds the results to it. Prints a line for each URL that differs."""
     pending = iter([target for target in targets.found if target not in done])
     differ = sum(bool(differences(each, options.tolerance)) for each in done.values())
 

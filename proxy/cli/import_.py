@@ -121,11 +121,12 @@ def command(
     as_json: bool,
     config: Path | None,
 ) -> None:
-    """Print the TOML that does what FILE does: imgproxy's environment variables, a thumbor.conf, the images of a
+    """Convert FILE to settings of Calotype, as TOML: imgproxy's environment variables, a thumbor.conf, the images of a
     next.config, or presets as JSON.
 
-    Nothing is executed: values that are not literals are reported. What is not carried over is at the beginning, as
-    comments, and on standard error. The secrets of URLs are part of the output: keep it as safe as FILE.
+    FILE is read and never executed. Settings that cannot be converted, such as values that are not literals, are listed
+    in comments at the top of the output and on standard error. The output contains the secrets of URLs: keep it as safe
+    as FILE.
     """
     if (file is None) == (log is None):
         raise click.UsageError("give one of FILE and --transforms")

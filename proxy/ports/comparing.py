@@ -1,4 +1,4 @@
-"""The comparison of two servers: who is asked, and who judges pictures."""
+"""The ports of a comparison of two servers: one requests URLs, the other reads the pictures of the responses."""
 
 from typing import Protocol
 

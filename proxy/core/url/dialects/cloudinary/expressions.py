@@ -36,7 +36,7 @@ class Relative(NamedTuple):
 
 
 class Unknown(NamedTuple):
-    """A value that depends on the original, by the `name` of what is not known."""
+    """A value that depends on the original, so that parsing the URL cannot evaluate it; `name` is how the URL names it."""
 
     name: str
 
