@@ -18,10 +18,10 @@ from proxy.ports.clock import Clock
 from proxy.remote.errors import Broken, RemoteError, RequestRefused, Unavailable
 from proxy.remote.guard import body_meter
 from proxy.remote.guarded_http import (
-    CONNECT_TIMEOUT_S,
     any_socket,
     as_remote_errors,
     origin_of,
+    plain_session,
     public_socket,
 )
 from proxy.remote.web import CHUNK_BYTES, MAX_REDIRECTS, REDIRECTS
@@ -59,30 +59,21 @@ class ComparisonClient:
     async def __aenter__(self) -> "ComparisonClient":
         server = self._server
         self._session = await self._stack.enter_async_context(
-            self._opened(
+            plain_session(
                 aiohttp.UnixConnector(server.socket_path, limit=0)
                 if server.socket_path
-                else aiohttp.TCPConnector(limit=0, socket_factory=any_socket)
+                else aiohttp.TCPConnector(limit=0, socket_factory=any_socket),
+                self._headers,
             )
         )
         factory = any_socket if server.is_trusted else public_socket
         self._elsewhere = await self._stack.enter_async_context(
-            self._opened(aiohttp.TCPConnector(limit=0, socket_factory=factory))
+            plain_session(aiohttp.TCPConnector(limit=0, socket_factory=factory), self._headers)
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
-
-    def _opened(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=self._headers,
-            auto_decompress=False,
-            trust_env=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
-        )
 
     async def check(self) -> str:
         """Why the server cannot be reached; empty if it answers at all."""

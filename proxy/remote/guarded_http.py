@@ -44,13 +44,20 @@ def guarded_session(
 ) -> aiohttp.ClientSession:
     """A session that sends `headers` with each request, over at most `connections` to a host. A server must send its
     next bytes within `read_timeout_s`."""
+    connector = aiohttp.TCPConnector(
+        limit=0,
+        limit_per_host=connections,
+        socket_factory=any_socket if allow_private else public_socket,
+    )
+    return plain_session(connector, headers, read_timeout_s)
 
+
+def plain_session(
+    connector: aiohttp.BaseConnector, headers: Mapping[str, str], read_timeout_s: float | None = None
+) -> aiohttp.ClientSession:
+    """A session without cookies or the environment's proxies, which returns bodies as they are sent."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=0,
-            limit_per_host=connections,
-            socket_factory=any_socket if allow_private else public_socket,
-        ),
+        connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
         auto_decompress=False,
