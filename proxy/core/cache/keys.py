@@ -6,6 +6,7 @@ Keys do not depend on requests: equal Plans of the same originals have equal key
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from proxy.core.image.formats import TRAITS, Format
@@ -69,8 +70,9 @@ def faces_key(identity: Identity, detector_version: str) -> CacheKey:
     return CacheKey(_digest("faces", identity, detector_version))
 
 
+@lru_cache(4096)
 def original_key(identity: Identity) -> str:
-    """Hex SHA-256, the name of the original's own bytes in an entity tag."""
+    """Hex SHA-256, the name of the original's own bytes in an entity tag. Every hit of the disk tier asks for it."""
     return _digest("original", identity)
 
 

@@ -1,6 +1,7 @@
 """A request for a variant after its URL is parsed, and its resolved cache key."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from proxy.core.cache.freshness import Freshness
@@ -10,7 +11,7 @@ from proxy.core.transform.negotiate import AcceptClass
 from proxy.core.transform.operations import Transform
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class VariantRequest:
     """Compared by identity: the edge caches one object per URL and Accept class, so that a lookup of its answer needs no
     comparison of values. `by_value` is equal for equal requests. If `ref` does not exist, the first of `alternatives`
@@ -22,12 +23,17 @@ class VariantRequest:
     max_side_px: int
     alternatives: tuple[OriginalRef, ...] = ()
 
-    @property
+    @cached_property
     def candidates(self) -> tuple[OriginalRef, ...]:
         """The names of the URL's original, in the order of the lookups."""
         return self.ref, *self.alternatives
 
-    @property
+    @cached_property
+    def lookups(self) -> tuple[tuple[OriginalRef, ...], ...]:
+        """The names of each original of the variant: the first that exists is used."""
+        return self.candidates, *((ref,) for ref in self.transform.further)
+
+    @cached_property
     def refs(self) -> tuple[OriginalRef, ...]:
         """All originals of the variant: the candidates for that of the URL first."""
         return *self.candidates, *self.transform.further
@@ -37,7 +43,7 @@ class VariantRequest:
         """The version in the URL; it does not change the variant."""
         return self.transform.version
 
-    @property
+    @cached_property
     def by_value(self) -> tuple[tuple[OriginalRef, ...], Transform, AcceptClass, int]:
         transform = self.transform if self.version is None else replace(self.transform, version=None)
         return self.candidates, transform, self.accepted, self.max_side_px

@@ -1,7 +1,7 @@
 """An original: its reference and its identity."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from unicodedata import normalize
 from urllib.parse import quote
 
@@ -12,8 +12,7 @@ _LONGEST_SHOWN = 200
 _NO_LETTER = re.compile(r"[^\w/.~:?=,;@+% -]")
 
 
-@dataclass(frozen=True, slots=True)
-class OriginalRef:
+class OriginalRef(NamedTuple):
     """The name of a source and a decoded key of it."""
 
     source: str
@@ -23,8 +22,7 @@ class OriginalRef:
         return f"{self.source}:{self.key}"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """One exact state of an original: `version` changes with its bytes if the source can tell, `generation` with
     every purge that covers it."""
 

@@ -276,7 +276,7 @@ class Deliver:
         self, originals: tuple[OriginalRecord, ...], freshness: tuple[Freshness, ...]
     ) -> tuple[OriginalRecord, ...]:
         """The records with the result of work that began with `originals`."""
-        return tuple(self._update_record(*each) for each in zip(originals, freshness, strict=True))
+        return tuple(map(self._update_record, originals, freshness))
 
     def _update_record(self, original: OriginalRecord, freshness: Freshness) -> OriginalRecord:
         """The record with `freshness`: a new record for a new version. A record that was dropped meanwhile is not
@@ -295,10 +295,11 @@ class Deliver:
         resolved: ResolvedKey,
     ) -> _Answer:
         """The answer of work that began with these records; stored if all are still current."""
-        candidates, unused = len(request.candidates), len(originals) - len(resolved.freshness)
-        self._drop_unknown(originals[candidates - unused : candidates])
-        used = originals[: candidates - unused] + originals[candidates:]
-        originals = self._update_records(used, resolved.freshness)
+        if unused := len(originals) - len(resolved.freshness):
+            candidates = len(request.candidates)
+            self._drop_unknown(originals[candidates - unused : candidates])
+            originals = originals[: candidates - unused] + originals[candidates:]
+        originals = self._update_records(originals, resolved.freshness)
         last = self._answers.get(request)
         hit = last.hit if last is not None and last.resolved.key == resolved.key else None
         return self._store_answer(request, _Answer(resolved, originals, plans, hit))

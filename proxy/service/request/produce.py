@@ -50,6 +50,10 @@ class Resolved(NamedTuple):
     identities: tuple[Identity, ...]
     plan: Plan
     key: CacheKey
+    plan_text: str
+    """The canonical text of `plan`."""
+    generation: str
+    """The last purge before it that covers the variant."""
     plan_purge_count: int
     """`Generations.plan_purge_count` at the time."""
     missing: tuple[OriginalRef, ...] = ()
@@ -227,9 +231,10 @@ class Produce:
 
     async def _resolve(self, request: VariantRequest, deadline: float) -> Resolved:
         """Cached until an identity changes or plans are purged."""
-        find, further = self._originals.find, request.transform.further
-        names = [request.candidates, *((ref,) for ref in further)]
-        found = await _of_each([request.ref, *further], [find(each, deadline=deadline) for each in names])
+        names = request.lookups
+        found = await _of_each(
+            [each[0] for each in names], [self._originals.find(each, deadline=deadline) for each in names]
+        )
         identities = tuple(each.identity for each in found)
         cached = self._resolved.get(request.by_value)
         purge_count = self._generations.plan_purge_count
@@ -238,8 +243,16 @@ class Produce:
         needs_facts = request.transform.needs_facts
         facts = await self._facts.of(identities[0], deadline=deadline) if needs_facts else None
         plan = self.plan(request, facts)
-        key = variant_key(identities, plan, self._generations.plan_generation(identities[0].ref, plan))
-        resolved = Resolved(identities, plan, key, purge_count, found[0].missing)
+        of_plan = self._generations.plan_generation(identities[0].ref, plan)
+        resolved = Resolved(
+            identities,
+            plan,
+            variant_key(identities, plan, of_plan),
+            canonical(plan),
+            max(of_plan, *(identity.generation for identity in identities)),
+            purge_count,
+            found[0].missing,
+        )
         return self._resolved.store(request.by_value, resolved)
 
     async def _make(self, resolved: Resolved, flight: Flight, deadline: float) -> _Produced:
@@ -267,14 +280,11 @@ class Produce:
 
     async def _index_entry(self, resolved: Resolved) -> None:
         """Adds the variant to the index, so that a purge deletes it. Removes it if a purge came meanwhile."""
-        identities, plan = resolved.identities, resolved.plan
-        if self._is_purged(identities):
+        if self._is_purged(resolved.identities):
             await self._chain.remove(resolved.key)
         else:
-            refs = [identity.ref for identity in identities]
-            of_plan = self._generations.plan_generation(refs[0], plan)
-            since = max(of_plan, *(identity.generation for identity in identities))
-            self._index.note(refs, Entry(resolved.key, generation=since), canonical(plan))
+            refs = [identity.ref for identity in resolved.identities]
+            self._index.note(refs, Entry(resolved.key, generation=resolved.generation), resolved.plan_text)
 
     async def _render(self, resolved: Resolved, flight: Flight, deadline: float) -> tuple[Variant, Timings]:
         began_s = self._clock()

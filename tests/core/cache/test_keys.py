@@ -1,7 +1,5 @@
 """Cache keys are equal for equal pictures, different for all others, and fixed."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,10 +49,10 @@ def test_different_identities_never_have_the_same_key(a: str, b: str, c: str, d:
 def test_the_key_covers_every_part_of_every_original_and_their_order() -> None:
     logo = Identity(OriginalRef("logos", "logo.png"), "7", "g")
     others = [
-        replace(logo, version="8"),
-        replace(logo, generation=""),
-        replace(logo, ref=OriginalRef("logos", "b.png")),
-        replace(logo, ref=OriginalRef("photos", "logo.png")),
+        logo._replace(version="8"),
+        logo._replace(generation=""),
+        logo._replace(ref=OriginalRef("logos", "b.png")),
+        logo._replace(ref=OriginalRef("photos", "logo.png")),
     ]
     orders = [[IDENTITY], [logo], [IDENTITY, logo], [logo, IDENTITY], [IDENTITY, logo, logo]]
     keys = {variant_key(each, PLAN) for each in (*orders, *([IDENTITY, other] for other in others))}
