@@ -20,7 +20,7 @@ from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.limits import InputLimits, check
 from proxy.core.image.size import Box, Size, pixels
 from proxy.core.transform.layout import Find, FindBorders, Load, commands
-from proxy.core.transform.operations import AsStored
+from proxy.core.transform.operations import AsStored, with_branches
 from proxy.core.transform.plan import Describe, Encode, Plan
 from proxy.render.alpha import hides, is_opaque, resized, with_hidden_like_visible
 from proxy.render.checked_original import (
@@ -136,7 +136,7 @@ def _drawn(facts: Facts, plan: Plan) -> range:
 
 def _run(original: _Original, plan: Plan) -> bytes:
     pages: list[pyvips.Image] = []
-    stored = original.opened.turn_to_stored() if AsStored() in plan.ops else None
+    stored = original.opened.turn_to_stored() if AsStored() in with_branches(plan.ops) else None
     layout = commands(plan.ops, plan.limit_px, original.size, plan.faces, stored)
     command = next(layout, None)
     while command is not None:

@@ -89,6 +89,9 @@ async def test_equal_pictures_are_one_entry(node: Running, native: str, url: str
         ("c_fill,ar_2:1,w_200,dpr_1.5", (300, 150)),
         ("c_fill,g_auto,w_100,h_80/a_90/e_blur:200/b_black", (80, 100)),
         ("$w_80,c_fill,w_$w,h_$w_div_2/if_w_gt_50/e_grayscale/c_scale,w_0.5/if_end", (40, 20)),
+        ("if_w_gt_600,c_limit,w_120", (120, 90)),
+        ("if_iw_gt_640/c_limit,w_120/if_else/c_fill,w_50,h_60/if_end/e_sepia", (50, 60)),
+        ("c_limit,w_200/if_iar_gt_1_and_h_lte_150,c_crop,h_100", (200, 100)),
     ],
 )
 @shares_node

@@ -5,6 +5,7 @@ from fractions import Fraction
 from hypothesis import strategies as st
 
 from proxy.core.image.formats import Format
+from proxy.core.transform.conditions import Comparison, Condition, Measure, Relation
 from proxy.core.transform.operations import (
     Adjust,
     Blur,
@@ -38,7 +39,7 @@ from proxy.core.transform.operations import (
     Turn,
     TurnToShape,
 )
-from proxy.core.url.dialects.component import MAX_EFFECTS, Component, CropFit, transform_of
+from proxy.core.url.dialects.component import MAX_EFFECTS, Branch, Component, CropFit, transform_of
 from proxy.core.url.dialects.native.params import FORMATS, GRAVITIES
 from proxy.core.url.disposition import Disposition
 
@@ -180,14 +181,47 @@ rich_components = st.builds(
 )
 """Components with everything that only signed URLs and presets may request."""
 
-chains = (
+conditions = st.lists(
+    st.lists(
+        st.builds(
+            Comparison,
+            st.sampled_from(Measure),
+            st.sampled_from(Relation),
+            st.builds(Fraction, st.integers(0, 4000), st.integers(1, 9)),
+        ),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
+    min_size=1,
+    max_size=2,
+).map(lambda alternatives: Condition(tuple(alternatives)))
+
+
+def _decided(
+    chain: list[Component], condition: Condition | None, at: tuple[int, int, int]
+) -> list[Component]:
+    """`chain` with a condition before some of its components, none or several in each branch."""
+    if condition is None:
+        return chain
+    start, middle, end = sorted(position % (len(chain) + 1) for position in at)
+    marks = (Component(branch=condition), Component(branch=Branch.ELSE), Component(branch=Branch.END))
+    return [
+        *(*chain[:start], marks[0], *chain[start:middle], marks[1]),
+        *(*chain[middle:end], marks[2], *chain[end:]),
+    ]
+
+
+_unconditional = (
     st.lists(rich_components | crops | sized_by_ratio, min_size=1, max_size=4)
     .map(
         # The fields of the output may be given once.
-        lambda chain: (chain[0], *(each._replace(**dict.fromkeys(_OF_OUTPUT)) for each in chain[1:]))
+        lambda chain: [chain[0], *(each._replace(**dict.fromkeys(_OF_OUTPUT)) for each in chain[1:])]
     )
     .filter(lambda chain: sum(len(each.effects or ()) for each in chain) <= MAX_EFFECTS)
 )
+chains = st.builds(
+    _decided, _unconditional, st.none() | conditions, st.tuples(*(st.integers(0, 4) for _ in range(3)))
+).map(tuple)
 _OF_OUTPUT = (
     "format",
     "quality",

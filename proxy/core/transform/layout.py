@@ -16,6 +16,7 @@ from proxy.core.transform.geometry import crop_box, inside, outside, pad_offset,
 from proxy.core.transform.operations import (
     CENTER,
     AsStored,
+    Choice,
     Colour,
     Crop,
     Effect,
@@ -236,6 +237,11 @@ class _Canvas:
 
 def _following(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas, stored: Turn | None) -> Commands:
     """The commands on the whole original at its own size."""
+    yield from _applied(ops, limit_px, canvas, stored)
+    yield from canvas.scale(scaled_into(canvas.size, limit_px))
+
+
+def _applied(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas, stored: Turn | None) -> Commands:
     for op in ops:
         match op:
             case Resize():
@@ -260,11 +266,13 @@ def _following(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas, store
             case AsStored():
                 if stored is not None:
                     yield from canvas.turn(stored)
+            case Choice(condition, then, otherwise):
+                branch = then if condition.holds(canvas.size, canvas.original) else otherwise
+                yield from _applied(branch, limit_px, canvas, stored)
             case _:
                 # Effects have strengths in output pixels, and their cost depends on the size.
                 yield from canvas.scale(scaled_into(canvas.size, limit_px))
                 yield op
-    yield from canvas.scale(scaled_into(canvas.size, limit_px))
 
 
 def boxed(op: Resize, dpr_percent: int, limit_px: int) -> Resize:

@@ -5,13 +5,14 @@ before it; the picture between two operations is called the canvas. URL syntax a
 Longer than other files because it holds every operation.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
+from proxy.core.transform.conditions import Condition
 
 
 class Fit(StrEnum):
@@ -427,7 +428,28 @@ Filter = Remap | Rgb | Colorize | Tint | Hue | Gamma | Threshold | Noise | Media
 Effect = Blur | Sharpen | Pixelate | Flatten | Adjust | Filter
 """Operations that change no size."""
 
-Operation = Resize | Crop | Extend | Pad | Trim | Turn | TurnToShape | AsStored | Effect
+SingleOperation = Resize | Crop | Extend | Pad | Trim | Turn | TurnToShape | AsStored | Effect
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The operations `then` if the condition holds for the canvas, `otherwise` if not."""
+
+    condition: Condition
+    then: tuple["Operation", ...]
+    otherwise: tuple["Operation", ...] = ()
+
+
+Operation = SingleOperation | Choice
+
+
+def with_branches(ops: Iterable[Operation]) -> Iterator[Operation]:
+    """`ops`, with the operations that a Choice may select behind it."""
+    for op in ops:
+        yield op
+        if isinstance(op, Choice):
+            yield from with_branches(op.then)
+            yield from with_branches(op.otherwise)
 
 
 class Metadata(StrEnum):
@@ -508,6 +530,8 @@ def changes_nothing(op: Operation) -> bool:
             return True
         case Adjust(percent=0) | Pixelate(side_px=0 | 1) | Rgb(0, 0, 0) | Colorize(0, 0, 0) | Gamma(1):
             return True
+        case Choice(_, then, otherwise):
+            return not effective(then) and not effective(otherwise)
     return False
 
 
@@ -532,6 +556,8 @@ def simplified(op: Operation) -> Operation:
                 )
             is_whole = op.width is None and op.height is None and op.ratio is None
             return Crop() if is_whole and not isinstance(op.at, Offset) else op
+        case Choice(condition, then, otherwise):
+            return Choice(condition, effective(then), effective(otherwise))
         case _:
             return op
 
@@ -588,6 +614,8 @@ def effective(ops: Iterable[Operation]) -> tuple[Operation, ...]:
         if isinstance(op, Turn) and isinstance(last, Turn):
             both = last.then(op)
             found[-1:] = [both] if both else []
+        elif isinstance(op, Choice) and effective(op.then) == effective(op.otherwise):
+            found = list(effective((*found, *op.then)))
         elif not changes_nothing(op):
             found.append(simplified(op))
     return tuple(found)
@@ -596,7 +624,7 @@ def effective(ops: Iterable[Operation]) -> tuple[Operation, ...]:
 def without_no_ops(transform: Transform) -> Transform:
     """`transform` without its version and everything that changes no picture: equivalent transforms become equal."""
     ops = effective(transform.ops)
-    has_sides = any(isinstance(op, Resize | Extend | Pad) for op in ops)
+    has_sides = any(isinstance(op, Resize | Extend | Pad) for op in with_branches(ops))
     return replace(
         transform,
         ops=ops,

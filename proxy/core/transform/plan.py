@@ -19,6 +19,7 @@ from proxy.core.transform.operations import (
     Adjust,
     AsStored,
     Blur,
+    Choice,
     Colour,
     Crop,
     Enlarge,
@@ -45,6 +46,7 @@ from proxy.core.transform.operations import (
     TurnToShape,
     effective,
     face_gravity,
+    with_branches,
 )
 
 
@@ -139,7 +141,7 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
     has_alpha, animates = TRAITS[kind].alpha, TRAITS[kind].animation
     ops = tuple(_resolved(op, transform, limit_px, has_alpha) for op in effective(transform.ops))
     page = transform.still_page
-    seeks_faces = any(map(face_gravity, ops))
+    seeks_faces = any(map(face_gravity, with_branches(ops)))
     if seeks_faces and not defaults.face_detector:
         ops = tuple(map(_without_faces, ops))
     ops, flatten = _padded_as_one(ops), None
@@ -221,6 +223,12 @@ def _resolved(op: Operation, transform: Transform, limit_px: int, has_alpha: boo
             return op if has_alpha else replace(op, background=op.background.on_white)
         case Flatten(colour):
             return Flatten(colour.on_white)
+        case Choice(condition, then, otherwise):
+            return Choice(
+                condition,
+                tuple(_resolved(each, transform, limit_px, has_alpha) for each in then),
+                tuple(_resolved(each, transform, limit_px, has_alpha) for each in otherwise),
+            )
         case _:
             return op
 
@@ -232,6 +240,8 @@ def _without_faces(op: Operation) -> Operation:
             return replace(op, gravity=Smart.ATTENTION)
         case Crop() if face_gravity(op):
             return replace(op, at=Smart.ATTENTION)
+        case Choice(condition, then, otherwise):
+            return Choice(condition, tuple(map(_without_faces, then)), tuple(map(_without_faces, otherwise)))
         case _:
             return op
 
@@ -300,6 +310,9 @@ def _text(op: Operation) -> str:
             return f"{tone}:{percent}"
         case Remap():
             return op.value
+        case Choice(condition, then, otherwise):
+            branches = (" ".join(map(_text, branch)) for branch in (then, otherwise))
+            return f"if:{condition}({')('.join(branches)})"
         case _:
             values = (getattr(op, field.name) for field in fields(op))
             return ":".join([type(op).__name__.lower(), *map(_value_text, values)])

@@ -20,6 +20,7 @@ from proxy.core.transform.operations import (
     Transform,
     face_gravity,
     simplified,
+    with_branches,
 )
 from proxy.core.transform.plan import Encode, Plan
 from proxy.core.url.dialects.component import Component, components_of
@@ -33,11 +34,12 @@ def ignored(parsed: VariantUrl, granted: Transform, plan: Plan) -> list[str]:
     output = plan.output
     if not isinstance(output, Encode):
         return unused
-    resized = [op for op in granted.ops if isinstance(op, Resize)]
+    ops = list(with_branches(granted.ops))
+    resized = [op for op in ops if isinstance(op, Resize)]
     if granted.dpr_percent is not None and not resized:
         unused.append("dpr: there is neither w nor h to multiply")
     shows = any(op.fit is Fit.CONTAIN for op in resized) or any(
-        isinstance(op, Extend | Pad | Flatten) for op in granted.ops
+        isinstance(op, Extend | Pad | Flatten) for op in ops
     )
     if granted.background is not None and not shows and output.flatten is None:
         unused.append("b: there is no padding, and the format has alpha")
@@ -71,7 +73,7 @@ def notices(
 
 def without_faces(ops: Iterable[Operation]) -> list[Notice]:
     """The items for attention in the place of faces, one for each word."""
-    words = filter(None, (face_gravity(simplified(op)) for op in ops))
+    words = filter(None, (face_gravity(simplified(op)) for op in with_branches(ops)))
     return [Notice("g", word, Smart.ATTENTION) for word in dict.fromkeys(words)]
 
 
@@ -97,7 +99,7 @@ def _exceeds(transform: Transform, most_px: int) -> bool:
     need not be compared."""
     return any(
         isinstance(side, int) and ratio(side, transform.dpr_percent or 100, 100) > most_px
-        for op in transform.ops
+        for op in with_branches(transform.ops)
         if isinstance(op, Resize)
         for side in (op.width, op.height)
     )

@@ -20,6 +20,7 @@ from proxy.core.transform.operations import (
     WHITE,
     Adjust,
     Blur,
+    Choice,
     Colour,
     Crop,
     Effect,
@@ -179,6 +180,8 @@ class _Policy:
                 return op
             case TurnToShape():
                 raise self._refusal("a turn that depends on the shape of the picture (a)")
+            case Choice():
+                raise self._refusal("a condition (if)")
             case Flatten(colour):
                 self.check_colour(colour)
                 return op

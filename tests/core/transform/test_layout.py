@@ -54,6 +54,14 @@ WHOLE = Box(0, 0, 1000, 500)
         ("w_2000,el_only", [Load(WHOLE, Size(2000, 1000))]),
         ("w_400,el_only", [Load(WHOLE, Size(1000, 500))]),
         ("w_300,h_300,c_fill", [Load(WHOLE, Size(600, 300)), Cut(Box(150, 0, 300, 300))]),
+        ("if_w_gt_900~w_400~if_end", [Load(WHOLE, Size(400, 200))]),
+        ("if_w_gt_1000~w_400~if_end", [Load(WHOLE, Size(1000, 500))]),
+        ("if_ar_lt_1~w_400~if_else~w_200~if_end", [Load(WHOLE, Size(200, 100))]),
+        (
+            "w_400~if_w_eq_400_and_iw_eq_1000~w_200~if_end",
+            [Load(WHOLE, Size(400, 200)), Scale(Size(200, 100))],
+        ),
+        ("if_iar_eq_2~a_90~if_ar_eq_1:2~w_100~if_end~if_end", [Load(WHOLE, Size(200, 100)), Turn.R90]),
         ("w_300,h_300,c_fill,g_east", [Load(WHOLE, Size(600, 300)), Cut(Box(300, 0, 300, 300))]),
         (
             "w_300,h_300,c_fill,g_auto",

@@ -201,6 +201,10 @@ def test_a_filter_needs_a_signature_or_a_preset(policy: Dimensions, text: str, n
 def test_a_turn_by_shape_needs_a_signature_or_a_preset(policy: Dimensions) -> None:
     with pytest.raises(OperationNotAllowed, match="^a turn that depends on the shape"):
         restrict(tokens("a_90.wide"), policy, ALLOWED)
+    condition = tokens("if_w_gt_400~w_400~if_end")
+    with pytest.raises(OperationNotAllowed, match=r"^a condition \(if\) needs"):
+        restrict(condition, policy, ALLOWED)
+    assert restrict(condition, policy, ALLOWED, of_presets=condition) == condition
     assert restrict(tokens("a_90.wide"), policy, ALLOWED, of_presets=tokens("a_90.wide")) == tokens(
         "a_90.wide"
     )

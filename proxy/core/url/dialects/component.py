@@ -4,19 +4,21 @@ A field is None if the URL does not set it. Components become operations, and op
 every Transform has a native spelling.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
 from proxy.core.image.formats import Format
+from proxy.core.transform.conditions import Condition
 from proxy.core.transform.operations import (
     CENTER,
     TRANSPARENT,
     WHITE,
     AsStored,
     Auto,
+    Choice,
     Colour,
     Crop,
     Effect,
@@ -31,6 +33,7 @@ from proxy.core.transform.operations import (
     Pad,
     Resize,
     Rounding,
+    SingleOperation,
     Transform,
     Trim,
     Turn,
@@ -49,11 +52,19 @@ class CropFit(StrEnum):
     CROP = "crop"
 
 
+class Branch(StrEnum):
+    """The marks that follow the operations of a condition: ELSE before those of the other case, END after the last."""
+
+    ELSE = "else"
+    END = "end"
+
+
 class Component(NamedTuple):
     """A named tuple, because a frozen dataclass of so many fields takes ten times as long to make; fields are given by name.
     `ratio` is width to height; `left` and `top` are the corner of a crop; `padding_px` is clockwise from the top.
     `background` is the colour of `fit`, `extend` and `padding_px`. `preset` names a preset whose fields apply where they
-    are not set here. `disposition` is the value of Content-Disposition; it is no part of a Transform."""
+    are not set here. A component with a `branch` has no other field: the components up to the next mark are applied if the
+    condition holds. `disposition` is the value of Content-Disposition; it is no part of a Transform."""
 
     as_stored: bool | None = None
     trim: Trim | None = None
@@ -88,6 +99,7 @@ class Component(NamedTuple):
     version: str | None = None
     disposition: str | None = None
     preset: str | None = None
+    branch: Condition | Branch | None = None
 
     def ops(self) -> tuple[Operation, ...]:
         """The operations of this component. `preset` is not looked at."""
@@ -178,25 +190,36 @@ OUTPUT_FIELDS = (
 def transform_of(components: Iterable[Component]) -> Transform:
     """The operations of all components in order; each field of the output is the last one set."""
     output: dict[str, object] = {}
+    ops, _ = _up_to_mark(iter(components), output)
+    return Transform(ops=ops, **output)  # type: ignore[arg-type] # The fields have the same names and types.
+
+
+def _up_to_mark(
+    components: Iterator[Component], output: dict[str, object]
+) -> tuple[tuple[Operation, ...], Branch | None]:
+    """The operations before the next mark that belongs to a condition before them, and that mark."""
     ops: list[Operation] = []
     for component in components:
+        match component.branch:
+            case Condition() as condition:
+                then, mark = _up_to_mark(components, output)
+                otherwise = _up_to_mark(components, output)[0] if mark is Branch.ELSE else ()
+                ops.append(Choice(condition, then, otherwise))
+            case Branch() as mark:
+                return tuple(ops), mark
         for name in (*OUTPUT_FIELDS, "background"):
             if (value := getattr(component, name)) is not None:
                 output[name] = value
         ops += component.ops()
-    return Transform(ops=tuple(ops), **output)  # type: ignore[arg-type] # The fields have the same names and types.
+    return tuple(ops), None
 
 
 def components_of(transform: Transform) -> tuple[Component, ...]:
     """The fewest components with these operations and this output; `transform_of` is its inverse."""
     components = [Component()]
-    for op in transform.ops:
-        if (more := _with(components[-1], op)) is not None:
-            components[-1] = more
-        else:
-            more = _with(Component(), op)
-            assert more is not None
-            components.append(more)
+    _append(components, transform.ops)
+    if components[-1].branch is not None:
+        components.append(Component())
     set_last = next((each.background for each in reversed(components) if each.background is not None), None)
     if flattening(set_last) != flattening(transform.background):
         if components[-1].ops():
@@ -220,8 +243,32 @@ def components_of(transform: Transform) -> tuple[Component, ...]:
     return tuple(components)
 
 
-def _with(component: Component, op: Operation) -> Component | None:
+def _append(components: list[Component], ops: Iterable[Operation]) -> None:
+    """Adds `ops` to the last component, and to more components after it."""
+
+    def start(component: Component) -> None:
+        components[-1:] = [component] if components[-1] == Component() else [components[-1], component]
+
+    for op in ops:
+        if isinstance(op, Choice):
+            start(Component(branch=op.condition))
+            _append(components, op.then)
+            if op.otherwise:
+                start(Component(branch=Branch.ELSE))
+                _append(components, op.otherwise)
+            start(Component(branch=Branch.END))
+        elif (more := _with(components[-1], op)) is not None:
+            components[-1] = more
+        else:
+            more = _with(Component(), op)
+            assert more is not None
+            components.append(more)
+
+
+def _with(component: Component, op: SingleOperation) -> Component | None:
     """`component` with `op` as its last operation; None if its order does not allow that."""
+    if component.branch is not None:
+        return None
     is_sized = component.turn is None and component.effects is None
     match op:
         case AsStored():

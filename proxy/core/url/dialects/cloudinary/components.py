@@ -1,12 +1,23 @@
 """The components of a Cloudinary URL, from left to right: parameters, variables and conditions become a Transform."""
 
+from copy import deepcopy
+from dataclasses import dataclass
 from fractions import Fraction
 
 from proxy.core.errors import BadTransform, NotSupported
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, named, nearest
-from proxy.core.transform.operations import NOTHING, Auto, Effect, Transform
-from proxy.core.url.dialects.cloudinary.expressions import VARIABLE, evaluate, holds
+from proxy.core.transform.conditions import Condition
+from proxy.core.transform.operations import (
+    NOTHING,
+    Auto,
+    Choice,
+    Effect,
+    Operation,
+    Transform,
+    with_branches,
+)
+from proxy.core.url.dialects.cloudinary.expressions import VARIABLE, Scope, evaluate, holds
 from proxy.core.url.dialects.cloudinary.operations import multiplied, operations
 from proxy.core.url.dialects.cloudinary.params import BY_NAME, IF, NAMES, OF_OUTPUT
 from proxy.core.url.dialects.cloudinary.requested import CloudinaryRequested, Parameters
@@ -22,12 +33,28 @@ _ELSE, _END = "else", "end"
 _REPEATED = frozenset({"e", "fl"})
 
 
+@dataclass(slots=True)
+class _Undecided:
+    """A condition on the original. `before` are the operations before it and `scope` is what was known there; `then` are
+    those of its first branch, with what is known behind it, once that has ended."""
+
+    condition: Condition
+    before: list[Operation]
+    scope: Scope
+    output: object
+    then: tuple[tuple[Operation, ...], Scope] | None = None
+
+
+_Branch = bool | _Undecided | None
+"""Whether the components are read, or a condition on the original is open; None where no condition is."""
+
+
 def read_components(segments: tuple[str, ...], requested: CloudinaryRequested) -> None:
     """Reads the segments of a transformation, which are not decoded. Raises BadTransform or BadUrl."""
     if len(segments) > MAX_SEGMENTS:
         raise NotSupported(f"a transformation may have {MAX_SEGMENTS} components at most")
     components = [_parameters(segment) for segment in segments]
-    branch: bool | None = None
+    branch: _Branch = None
     for position, pairs in enumerate(components):
         ends_here = False
         if pairs[0][0] == IF:
@@ -39,23 +66,63 @@ def read_components(segments: tuple[str, ...], requested: CloudinaryRequested) -
         if branch is not False and pairs:
             _read(pairs, requested)
         if ends_here:
-            branch = None
+            branch = _next_branch(branch, _END, requested)
+    _next_branch(branch, _END, requested)
 
 
-def _next_branch(branch: bool | None, condition: str, requested: CloudinaryRequested) -> bool | None:
-    """Whether the components after `if_<condition>` apply; None where no condition is open."""
+def _next_branch(branch: _Branch, condition: str, requested: CloudinaryRequested) -> _Branch:
+    """The branch of the components after `if_<condition>`."""
     if condition == _END:
+        if isinstance(branch, _Undecided):
+            _end(branch, requested)
         return None
     if condition == _ELSE:
-        if branch is None:
-            raise BadTransform("parameter if_else needs a condition before it")
-        return not branch
+        match branch:
+            case None:
+                raise BadTransform("parameter if_else needs a condition before it")
+            case _Undecided():
+                _check_output(branch, requested)
+                branch.then = tuple(requested.ops), requested.scope
+                requested.ops, requested.scope = [], deepcopy(branch.scope)
+                return branch
+            case bool():
+                return not branch
     if branch is not None:
         raise NotSupported("parameter if may not stand between another if and its if_end")
     try:
-        return holds(condition, requested.scope)
+        outcome = holds(condition, requested.scope)
     except ValueError as reason:
         raise refusal(reason, f"parameter if {reason}") from None
+    if not isinstance(outcome, Condition):
+        return outcome
+    undecided = _Undecided(outcome, requested.ops, requested.scope, _output(requested))
+    requested.ops, requested.scope = [], deepcopy(requested.scope)
+    return undecided
+
+
+def _end(branch: _Undecided, requested: CloudinaryRequested) -> None:
+    """Ends a condition on the original: an operation chooses between its branches."""
+    _check_output(branch, requested)
+    last = tuple(requested.ops)
+    then, scope = branch.then or (last, branch.scope)
+    otherwise = last if branch.then else ()
+    requested.ops = [*branch.before, Choice(branch.condition, then, otherwise)]
+    requested.scope = requested.scope.merged(scope)
+    _check_count(requested.ops)
+
+
+def _output(requested: CloudinaryRequested) -> object:
+    """What of the request is no operation, for comparison."""
+    names = ("dpr_percent", "named", "is_attachment", "file_name", "keeps_transparency")
+    return deepcopy([requested.output, *(getattr(requested, name) for name in names)])
+
+
+def _check_output(branch: _Undecided, requested: CloudinaryRequested) -> None:
+    if _output(requested) != branch.output:
+        raise NotSupported(
+            "a condition on the original may decide operations only: f, q, dpr, pg, t and flags of the delivery must"
+            " stand outside of it"
+        )
 
 
 def _closes(components: list[list[tuple[str, str]]]) -> bool:
@@ -106,11 +173,18 @@ def _read(pairs: list[tuple[str, str]], requested: CloudinaryRequested) -> None:
         BY_NAME[name].apply(requested, "parameter", name, value)
     if seen.keys() <= OF_OUTPUT:
         return
-    ops = requested.ops
-    ops += operations(requested)
-    if len(ops) > MAX_EFFECTS and (
-        len(ops) > _MOST_OPERATIONS or sum(isinstance(op, Effect) for op in ops) > MAX_EFFECTS
-    ):
+    requested.ops += operations(requested)
+    _check_count(requested.ops)
+
+
+def _check_count(ops: list[Operation]) -> None:
+    """Raises NotSupported if a native URL has no room for the operations."""
+    if len(ops) > MAX_EFFECTS or any(isinstance(op, Choice) for op in ops):
+        every = list(with_branches(ops))
+        components = len(every) + sum(2 for op in every if isinstance(op, Choice))
+        effects = sum(isinstance(op, Effect) for op in every)
+        if components <= _MOST_OPERATIONS and effects <= MAX_EFFECTS:
+            return
         raise NotSupported(
             f"a transformation may have {_MOST_OPERATIONS} operations and {MAX_EFFECTS} effects and backgrounds at most"
         )

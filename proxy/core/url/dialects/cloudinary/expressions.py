@@ -1,8 +1,9 @@
 """Variables, arithmetic and conditions of a Cloudinary URL, which are evaluated when the URL is read.
 
-Terms are separated by `_`: `$side_mul_2`, `w_gt_300_and_h_gt_200`. What depends on the original, such as `iw` after a
-crop, or `tags`, is an Unknown: a condition that it decides, and a length made of it, have no value. Each number is
-bounded, and an expression has at most MAX_TERMS terms.
+Terms are separated by `_`: `$side_mul_2`, `w_gt_300_and_h_gt_200`. A size that depends on the original is Relative;
+compared with a number it gives a Condition, which the layout decides. What else depends on the original, such as `tags`,
+is Unknown: a condition that it decides, and a length made of it, have no value. Each number is bounded, and an expression
+has at most MAX_TERMS terms.
 """
 
 import operator
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
+from proxy.core.transform.conditions import MAX_COMPARISONS, Comparison, Condition, Measure, Relation
 from proxy.core.url.dialects.dialect import UnsupportedValue
 
 MAX_TERMS = 63
@@ -29,10 +31,11 @@ VARIABLE = re.compile(r"\$[A-Za-z][A-Za-z0-9]*", re.ASCII)
 
 
 class Relative(NamedTuple):
-    """A multiple of the width (`w`) or the height (`h`) of a canvas whose size is not known."""
+    """A multiple of a measure that is not known when the URL is read. Those of the width and the height of the canvas are
+    lengths too."""
 
     factor: Fraction
-    axis: str
+    measure: Measure
 
 
 class Unknown(NamedTuple):
@@ -41,7 +44,12 @@ class Unknown(NamedTuple):
     name: str
 
 
-Value = Fraction | str | bool | Relative | Unknown
+_OF_CANVAS = (Measure.WIDTH, Measure.HEIGHT)
+_ASPECTS = {
+    (Measure.WIDTH, Measure.HEIGHT): Measure.ASPECT,
+    (Measure.ORIGINAL_WIDTH, Measure.ORIGINAL_HEIGHT): Measure.ORIGINAL_ASPECT,
+}
+Value = Fraction | str | bool | Relative | Condition | Unknown
 
 
 @dataclass(slots=True)
@@ -58,9 +66,22 @@ class Scope:
         """Notes the size after an operation that changes it."""
         self.width_px, self.height_px, self.is_original = width_px, height_px, False
 
+    def merged(self, other: "Scope") -> "Scope":
+        """What is known after either of two branches: what both agree on."""
+        mine, theirs = self.variables, other.variables
+        return Scope(
+            {
+                name: mine[name] if mine.get(name) == theirs.get(name) else Unknown("a condition")
+                for name in mine.keys() | theirs.keys()
+            },
+            self.width_px if self.width_px == other.width_px else None,
+            self.height_px if self.height_px == other.height_px else None,
+            self.is_original and other.is_original,
+        )
+
 
 _OF_ORIGINAL = frozenset(
-    ("iar", "tar", "cp", "fc", "pc", "px", "py", "tags", "ctx", "md", "ils", "du", "idu", "pgnames", "faces")
+    ("tar", "cp", "fc", "pc", "px", "py", "tags", "ctx", "md", "ils", "du", "idu", "pgnames", "faces")
 )
 
 
@@ -85,12 +106,13 @@ def evaluate(text: str, scope: Scope) -> Value:
     return values[0]
 
 
-def holds(condition: str, scope: Scope) -> bool:
-    """Whether a condition is true. Raises ValueError, also if that depends on the original."""
+def holds(condition: str, scope: Scope) -> bool | Condition:
+    """Whether a condition is true, or the condition if its sizes depend on the original. Raises ValueError, also if it
+    depends on something else of the original."""
     value = evaluate(condition, scope)
     if isinstance(value, Unknown):
         raise UnsupportedValue(_depends_on(value))
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | Condition):
         raise ValueError("must compare two values, as in $side_gt_300")
     return value
 
@@ -101,7 +123,9 @@ def number(text: str, scope: Scope) -> Fraction | Relative:
     match value:
         case Unknown():
             raise UnsupportedValue(_depends_on(value))
-        case bool() | str():
+        case Relative(_, measure) if measure not in _OF_CANVAS:
+            raise UnsupportedValue(_depends_on(Unknown(measure)))
+        case bool() | str() | Condition():
             raise ValueError("must be a number")
         case _:
             return value
@@ -145,13 +169,16 @@ def _predefined(name: str, scope: Scope) -> Value:
     match name:
         case "w" | "h":
             side_px = scope.width_px if name == "w" else scope.height_px
-            return Relative(Fraction(1), name) if side_px is None else Fraction(side_px)
+            return Relative(Fraction(1), Measure(name)) if side_px is None else Fraction(side_px)
         case "iw" | "ow" | "ih" | "oh":
-            return Relative(Fraction(1), name[1]) if scope.is_original else Unknown(name)
+            measure = Measure(name[1] if scope.is_original else f"i{name[1]}")
+            return Relative(Fraction(1), measure)
         case "ar":
             if scope.width_px is None or scope.height_px is None:
-                return Unknown(name)
+                return Relative(Fraction(1), Measure.ASPECT)
             return Fraction(scope.width_px, scope.height_px)
+        case "iar":
+            return Relative(Fraction(1), Measure.ORIGINAL_ASPECT)
         case _ if name in _OF_ORIGINAL:
             return Unknown(name)
         case _:
@@ -172,35 +199,60 @@ def _reduce(values: list[Value], operators: list[str]) -> None:
 
 
 def _joined(name: str, left: Value, right: Value) -> Value:
-    """`and` and `or` of three values: an Unknown counts only if the other side does not decide."""
+    """`and` and `or` of two values: one that is not known counts only if the other side does not decide."""
     decisive = name == "or"
     if left is decisive or right is decisive:
         return decisive
-    if not isinstance(left, bool | Unknown) or not isinstance(right, bool | Unknown):
+    if not isinstance(left, bool | Condition | Unknown) or not isinstance(right, bool | Condition | Unknown):
         raise ValueError("must have comparisons beside and, or")
-    return left if isinstance(left, Unknown) else right
+    match left, right:
+        case (Unknown(), _) | (_, bool()):
+            return left
+        case Condition(some), Condition(more):
+            together = some + more if decisive else tuple(one + other for one in some for other in more)
+            if sum(map(len, together)) > MAX_COMPARISONS:
+                raise UnsupportedValue(f"has more than {MAX_COMPARISONS} comparisons of sizes")
+            return Condition(together)
+    return right
 
 
-def _compared(compare: Callable[[Fraction, Fraction], bool]) -> Callable[[Value, Value], Value]:
+def _compared(relation: Relation) -> Callable[[Value, Value], Value]:
     def apply(left: Value, right: Value) -> Value:
         match left, right:
             case Fraction(), Fraction():
-                return compare(left, right)
-            case Relative(more, axis), Relative(less, other) if axis == other:
-                return compare(more, less)
-            case (Relative(_, axis), Fraction() | Relative()) | (Fraction(), Relative(_, axis)):
-                return Unknown(axis)
+                return relation.holds(left, right)
+            case Relative(more, measure), Relative(less, other) if measure is other:
+                return relation.holds(more, less)
+            case Relative(factor, measure), Fraction():
+                return _comparison(measure, factor, relation, right)
+            case Fraction(), Relative(factor, measure):
+                return _comparison(measure, factor, relation.mirrored, left)
+            case Relative(wide, measure), Relative(high, other) if aspect := _ASPECTS.get((measure, other)):
+                return _comparison(aspect, wide, relation, high)
+            case Relative(high, measure), Relative(wide, other) if aspect := _ASPECTS.get((other, measure)):
+                return _comparison(aspect, wide, relation.mirrored, high)
+            case Relative(_, measure), Relative():
+                return Unknown(measure)
         raise ValueError("must compare two numbers, or two texts by eq or ne")
 
     return apply
 
 
-def _equal(*, is_equal: bool) -> Callable[[Value, Value], Value]:
-    of_numbers = _compared(operator.eq if is_equal else operator.ne)
+def _comparison(measure: Measure, factor: Fraction, relation: Relation, number: Fraction) -> Value:
+    """Compares `factor` times a measure, which is positive, with a number."""
+    if factor < 0:
+        factor, relation, number = -factor, relation.mirrored, -number
+    if not factor or number <= 0:
+        return relation.holds(factor, number)
+    return Condition(((Comparison(measure, relation, _bounded(number / factor)),),))
+
+
+def _equal(relation: Relation) -> Callable[[Value, Value], Value]:
+    of_numbers = _compared(relation)
 
     def apply(left: Value, right: Value) -> Value:
         if isinstance(left, str) and isinstance(right, str):
-            return (left == right) is is_equal
+            return (left == right) is (relation is Relation.EQUAL)
         return of_numbers(left, right)
 
     return apply
@@ -220,8 +272,8 @@ def _calculated(calculate: Callable[[Fraction, Fraction], Fraction]) -> Callable
         match left, right:
             case Fraction(), Fraction():
                 return _bounded(calculate(left, right))
-            case (Relative(_, axis), Fraction() | Relative()) | (Fraction(), Relative(_, axis)):
-                return Unknown(axis)
+            case (Relative(_, measure), Fraction() | Relative()) | (Fraction(), Relative(_, measure)):
+                return Unknown(measure)
         raise ValueError("must have numbers beside operators of arithmetic")
 
     return apply
@@ -233,10 +285,13 @@ def _scaled(calculate: Callable[[Fraction, Fraction], Fraction]) -> Callable[[Va
 
     def apply(left: Value, right: Value) -> Value:
         match left, right:
-            case Relative(factor, axis), Fraction():
-                return Relative(_bounded(calculate(factor, right)), axis)
-            case Fraction(), Relative(factor, axis) if calculate is _multiplied:
-                return Relative(_bounded(calculate(left, factor)), axis)
+            case Relative(factor, measure), Fraction():
+                return Relative(_bounded(calculate(factor, right)), measure)
+            case Fraction(), Relative(factor, measure) if calculate is _multiplied:
+                return Relative(_bounded(calculate(left, factor)), measure)
+            case Relative(wide, measure), Relative(high, other) if calculate is _divided:
+                if (aspect := _ASPECTS.get((measure, other))) is not None:
+                    return Relative(_bounded(_divided(wide, high)), aspect)
         return plain(left, right)
 
     return apply
@@ -248,8 +303,8 @@ def _summed(calculate: Callable[[Fraction, Fraction], Fraction]) -> Callable[[Va
 
     def apply(left: Value, right: Value) -> Value:
         match left, right:
-            case Relative(one, axis), Relative(two, other) if axis == other:
-                return Relative(_bounded(calculate(one, two)), axis)
+            case Relative(one, measure), Relative(two, other) if measure is other:
+                return Relative(_bounded(calculate(one, two)), measure)
         return plain(left, right)
 
     return apply
@@ -284,12 +339,9 @@ def _raised(left: Fraction, right: Fraction) -> Fraction:
 
 
 _APPLY: Mapping[str, Callable[[Value, Value], Value]] = {
-    "eq": _equal(is_equal=True),
-    "ne": _equal(is_equal=False),
-    "lt": _compared(operator.lt),
-    "gt": _compared(operator.gt),
-    "lte": _compared(operator.le),
-    "gte": _compared(operator.ge),
+    "eq": _equal(Relation.EQUAL),
+    "ne": _equal(Relation.DIFFERENT),
+    **{name: _compared(Relation(name)) for name in ("lt", "gt", "lte", "gte")},
     "in": _contained(is_in=True),
     "nin": _contained(is_in=False),
     "add": _summed(operator.add),

@@ -380,8 +380,8 @@ _OF_URLS = (
     DocumentedOption(
         names=("if_CONDITION", "if_else", "if_end"),
         support=Support.APPROXIMATED,
-        note="`eq ne lt gt lte gte in nin and or` of variables, numbers, texts, and sides that earlier components"
-        " gave; a condition on the original (`iw`, `ar`, `fc`, `tags`, ...) is refused",
+        note="`eq ne lt gt lte gte in nin and or` of variables, numbers, texts and sizes (`w h ar iw ih iar`); a"
+        " condition on a size decides operations only, and one on `fc`, `tags` and the like is refused",
     ),
 )
 

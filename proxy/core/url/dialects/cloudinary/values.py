@@ -51,7 +51,7 @@ def length(text: str, scope: Scope, axis: str) -> Length:
         return _part(Fraction(text))
     value = number(text, scope)
     if isinstance(value, Relative):
-        if value.axis != axis:
+        if value.measure != axis:
             raise UnsupportedValue("is a part of the other side, which is not known when the URL is read")
         return _part(value.factor)
     return _part(value) if 0 < abs(value) < 1 else (value + Fraction(1, 2)).__floor__()

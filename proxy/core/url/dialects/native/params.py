@@ -14,6 +14,7 @@ from urllib.parse import quote
 from proxy.core.errors import BadUrl
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, nearest
+from proxy.core.transform.conditions import MAX_COMPARISONS, Comparison, Condition, Measure, Relation
 from proxy.core.transform.operations import (
     BLACK,
     CENTER,
@@ -44,7 +45,7 @@ from proxy.core.transform.operations import (
     Turn,
     TurnToShape,
 )
-from proxy.core.url.dialects.component import Component, CropFit
+from proxy.core.url.dialects.component import Branch, Component, CropFit
 from proxy.core.url.dialects.native.filters import FILTER_FORMS, FILTER_WORDS, filter_text
 from proxy.core.url.disposition import UNFIT_FOR_NAME, Disposition, disposition_of
 from proxy.core.url.target import decoded
@@ -76,6 +77,9 @@ _PART = re.compile(r"(?:0|[1-9][0-9]{0,2})\.[0-9]{1,6}", re.ASCII)
 _PADDING = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
 _THRESHOLD = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,2})?", re.ASCII)
 _SQUARE = re.compile(r"[2-9]|[1-9][0-9]{1,2}|1000", re.ASCII)
+_COMPARISON = re.compile(
+    rf"({'|'.join(Measure)})_({'|'.join(Relation)})_([0-9]{{1,10}})(?::([0-9]{{1,10}}))?", re.ASCII
+)
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _NO_NAME = "*"
 _SEPARATORS = re.compile(r"[%,~]")
@@ -184,6 +188,25 @@ def _ratio(value: str) -> Fraction:
     if len(sides) != 2 or not all(map(_RATIO.fullmatch, sides)) or not all(map(Fraction, sides)):
         raise ValueError("must be width to height as in 16:9 or 1.78, with at most 4 decimals")
     return Fraction(sides[0]) / Fraction(sides[1])
+
+
+def _branch(value: str) -> Condition | Branch:
+    if value in (Branch.ELSE, Branch.END):
+        return Branch(value)
+    alternatives = [part.split("_and_") for part in value.split("_or_", MAX_COMPARISONS)]
+    if sum(map(len, alternatives)) > MAX_COMPARISONS:
+        raise ValueError(f"must have at most {MAX_COMPARISONS} comparisons")
+    return Condition(tuple(tuple(map(_comparison, comparisons)) for comparisons in alternatives))
+
+
+def _comparison(text: str) -> Comparison:
+    match = _COMPARISON.fullmatch(text)
+    if match is None or (match[4] and not int(match[4])):
+        raise ValueError(
+            "must be else, end, or comparisons with _and_ and _or_ between them, such as w_gt_1000 or iar_lte_16:9:"
+            f" one of {', '.join(Measure)}, one of {', '.join(Relation)}, and a number"
+        )
+    return Comparison(Measure(match[1]), Relation(match[2]), Fraction(int(match[3]), int(match[4] or 1)))
 
 
 def _ratio_text(value: Fraction) -> str:
@@ -680,6 +703,11 @@ PATH: dict[str, Param] = {
     ),
     "dl": _file_name(is_attachment=True, in_path=True),
     "fn": _file_name(is_attachment=False, in_path=True),
+    "if": Param(
+        field="branch",
+        read=_branch,
+        write=lambda of: _if_set(of.branch, str),
+    ),
 }
 """Parameter names of a path URL, in the order in which URLs are written."""
 
@@ -706,9 +734,9 @@ _OF_QUERY = {
 }
 
 QUERY: dict[str, Param] = {
-    _QUERY_NAMES.get(name, name): _OF_QUERY.get(name, token) for name, token in PATH.items()
+    _QUERY_NAMES.get(name, name): _OF_QUERY.get(name, token) for name, token in PATH.items() if name != "if"
 }
-"""Parameter names of a query URL, in the order in which URLs are written."""
+"""Parameter names of a query URL, in the order in which URLs are written. It has one component, so no condition."""
 
 
 _SYNONYMS = {
@@ -743,6 +771,6 @@ def nearest_token(written: str) -> str | None:
 
 def nearest_name(written: str) -> str | None:
     """The query parameter that is nearest to an unknown one."""
-    names = {name: _QUERY_NAMES.get(name, name) for name in (*PATH, "t")}
+    names = {name: _QUERY_NAMES.get(name, name) for name in (*PATH, "t") if name != "if"}
     synonyms = {word: names[name] for word, name in _SYNONYMS.items()}
     return nearest(written, names.values(), synonyms | names)

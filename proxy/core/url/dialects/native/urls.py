@@ -12,11 +12,13 @@ from urllib.parse import unquote
 from proxy.core.errors import BadTransform, BadUrl, UnknownRoute
 from proxy.core.image.metadata import FIELDS
 from proxy.core.nearest import meant, named, nearest
+from proxy.core.transform.conditions import Condition
 from proxy.core.transform.operations import CENTER, NOTHING, Auto, Fit, Smart, Transform
 from proxy.core.url import signing
 from proxy.core.url.dialects.component import (
     MAX_EFFECTS,
     OUTPUT_FIELDS,
+    Branch,
     Component,
     CropFit,
     Presets,
@@ -301,6 +303,7 @@ def _check(components: Sequence[Component], presets: Presets) -> None:
         raise BadTransform(f"a chain may have {MAX_COMPONENTS} components (~) at most")
     if sum(len(component.effects or ()) for component in components) > MAX_EFFECTS:
         raise BadTransform(f"parameter e may be given {MAX_EFFECTS} times at most")
+    _check_branches(components)
     has_preset = False
     for component in components:
         if component.preset is None:
@@ -319,6 +322,33 @@ def _check(components: Sequence[Component], presets: Presets) -> None:
         for name, side_px in (("x", component.left), ("y", component.top)):
             if side_px is not None and component.fit is not CropFit.CROP:
                 raise BadTransform(f"parameter {name} is the corner of a crop: it needs c_crop")
+
+
+def _check_branches(components: Sequence[Component]) -> None:
+    """Raises BadTransform if the parameters `if` do not pair."""
+    marks: list[Branch] = []
+    for component in components:
+        match component.branch:
+            case None:
+                continue
+            case Condition():
+                marks.append(Branch.ELSE)
+            case Branch.ELSE if marks[-1:] == [Branch.ELSE]:
+                marks[-1] = Branch.END
+            case Branch.END if marks:
+                marks.pop()
+            case Branch() as mark:
+                raise BadTransform(
+                    f"parameter if: {mark} needs a condition before it, as in if_w_gt_1000~w_500~if_end"
+                )
+        if component != Component(branch=component.branch):
+            raise BadTransform(
+                "parameter if must stand alone in its component, as in if_w_gt_1000~w_500~if_end"
+            )
+    if marks:
+        raise BadTransform(
+            "parameter if needs if_end behind what it decides, as in if_w_gt_1000~w_500~if_end"
+        )
 
 
 def _value(param: Param, name: str, value: str) -> object:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core.transform.conditions import Measure
 from proxy.core.url.dialects.cloudinary.expressions import (
     MAX_TERMS,
     Relative,
@@ -38,14 +39,14 @@ LATER = Scope(is_original=False)
         ("$a_mul_$a", Fraction(9)),
         ("!a b!", "a b"),
         ("!a_b!", "a_b"),
-        ("iw", Relative(Fraction(1), "w")),
-        ("w_div_2", Relative(Fraction(1, 2), "w")),
-        ("0.5_mul_ih", Relative(Fraction(1, 2), "h")),
-        ("w_add_iw_mul_2", Relative(Fraction(3), "w")),
+        ("iw", Relative(Fraction(1), Measure.WIDTH)),
+        ("w_div_2", Relative(Fraction(1, 2), Measure.WIDTH)),
+        ("0.5_mul_ih", Relative(Fraction(1, 2), Measure.HEIGHT)),
+        ("w_add_iw_mul_2", Relative(Fraction(3), Measure.WIDTH)),
         ("w_add_h", Unknown("w")),
         ("w_add_1", Unknown("w")),
         ("1_div_w", Unknown("w")),
-        ("ar", Unknown("ar")),
+        ("ar", Relative(Fraction(1), Measure.ASPECT)),
         ("fc_mul_2", Unknown("fc")),
         ("ctx:!key!", Unknown("ctx")),
     ],
@@ -60,8 +61,8 @@ def test_values(text: str, value: Value) -> None:
         ("w", Fraction(300)),
         ("h_mul_2", Fraction(400)),
         ("ar", Fraction(3, 2)),
-        ("iw", Unknown("iw")),
-        ("oh_div_2", Unknown("oh")),
+        ("iw", Relative(Fraction(1), Measure.ORIGINAL_WIDTH)),
+        ("oh_div_2", Relative(Fraction(1, 2), Measure.ORIGINAL_HEIGHT)),
     ],
 )
 def test_a_known_canvas_has_numbers_and_the_original_none(text: str, value: Value) -> None:
@@ -96,19 +97,55 @@ def test_conditions(condition: str, is_true: bool) -> None:
 @pytest.mark.parametrize(
     ("condition", "scope", "name"),
     [
-        ("iw_gt_300", ORIGINAL, "w"),
-        ("w_gt_h", ORIGINAL, "w"),
-        ("ar_gt_1", ORIGINAL, "ar"),
+        ("w_sub_h_gt_300", ORIGINAL, "w"),
+        ("w_add_10_gt_300", ORIGINAL, "w"),
+        ("w_mod_2_eq_0", ORIGINAL, "w"),
+        ("w_gt_300_and_fc_gt_1", ORIGINAL, "fc"),
         ("fc_gte_1", ORIGINAL, "fc"),
         ("!sale!_in_tags", ORIGINAL, "tags"),
-        ("1_eq_1_and_iar_gt_1", ORIGINAL, "iar"),
         ("iw_gt_w", LATER, "iw"),
         ("md:!key!_eq_!x!", ORIGINAL, "md"),
     ],
 )
-def test_a_condition_on_the_original_is_refused(condition: str, scope: Scope, name: str) -> None:
+def test_a_condition_that_no_size_decides_is_refused(condition: str, scope: Scope, name: str) -> None:
     with pytest.raises(ValueError, match=f"depends on {name} of the original"):
         holds(condition, scope)
+
+
+@pytest.mark.parametrize(
+    ("condition", "scope", "sizes"),
+    [
+        ("iw_gt_300", ORIGINAL, "w_gt_300"),
+        ("300_gt_iw", ORIGINAL, "w_lt_300"),
+        ("iw_gt_300", SIZED, "iw_gt_300"),
+        ("w_mul_2_lte_h", ORIGINAL, "ar_lte_1:2"),
+        ("h_gt_w", ORIGINAL, "ar_lt_1"),
+        ("iw_gte_ih", LATER, "iar_gte_1"),
+        ("w_div_h_gt_1.5", ORIGINAL, "ar_gt_3:2"),
+        ("iw_div_2_gt_300", ORIGINAL, "w_gt_600"),
+        ("ar_gt_3:4", LATER, "ar_gt_3:4"),
+        ("1_eq_1_and_iar_gt_1", ORIGINAL, "iar_gt_1"),
+        ("1_eq_2_or_w_ne_3", ORIGINAL, "w_ne_3"),
+        ("w_gt_3_and_h_gt_4_or_ar_eq_1", ORIGINAL, "w_gt_3_and_h_gt_4_or_ar_eq_1"),
+        ("w_mul_-1_gt_-300", ORIGINAL, "w_lt_300"),
+    ],
+)
+def test_a_condition_on_a_size_is_decided_later(condition: str, scope: Scope, sizes: str) -> None:
+    assert str(holds(condition, scope)) == sizes
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_true"),
+    [("w_gt_0", True), ("w_lte_0", False), ("w_gt_-5", True), ("w_mul_0_gt_3", False), ("w_ne_-1", True)],
+)
+def test_a_side_is_positive(condition: str, is_true: bool) -> None:
+    assert holds(condition, ORIGINAL) is is_true
+
+
+def test_a_condition_has_few_comparisons() -> None:
+    many = "_or_".join(f"w_eq_{number}" for number in range(1, 10))
+    with pytest.raises(ValueError, match="more than 8 comparisons"):
+        holds(many, ORIGINAL)
 
 
 @pytest.mark.parametrize(

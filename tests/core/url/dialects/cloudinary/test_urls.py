@@ -226,11 +226,34 @@ def test_conditions_choose_components(transformation: str, tone: Tone | None) ->
 
 
 @pytest.mark.parametrize(
+    ("transformation", "native_chain"),
+    [
+        ("if_w_gt_1000,c_limit,w_1000", "if_w_gt_1000~w_1000~if_end"),
+        ("if_w_gt_300/e_sepia/if_else/e_grayscale/if_end", "if_w_gt_300~e_sepia:80~if_else~e_grayscale~if_end"),
+        ("if_w_gt_300,e_sepia/if_else,e_grayscale", "if_w_gt_300~e_sepia:80~if_else~e_grayscale~if_end"),
+        ("c_limit,w_500/if_h_gt_400,c_crop,h_400", "w_500~if_h_gt_400~h_400,c_crop~if_end"),
+        ("if_ar_gt_1,w_300/if_end/if_ar_lte_1,h_300/if_end/e_sepia", "if_ar_gt_1~w_300,el_allow~if_end~if_ar_lte_1~h_300,el_allow~if_end~e_sepia:80"),
+        ("if_w_gt_300/w_0.5/w_0.5", "if_w_gt_300~rw_0.5,el_allow~rw_0.5,el_allow~if_end"),
+        ("if_w_gt_300/w_100/if_else/w_100/if_end", "w_100,el_allow"),
+        ("if_w_gt_300/$a_5/if_else/$a_5/if_end/c_limit,w_$a", "w_5"),
+        ("$a_5/if_w_gt_300/$a_9,c_limit,w_$a/if_else/c_limit,w_$a/if_end", "if_w_gt_300~w_9~if_else~w_5~if_end"),
+        ("if_w_gt_300/c_fill,w_9,h_9/if_else/c_fill,w_9,h_9,g_north/if_end/if_w_eq_9,e_sepia", "if_w_gt_300~c_fill,w_9,h_9~if_else~c_fill,w_9,h_9,g_north~if_end~e_sepia:80"),
+    ],
+)  # fmt: skip
+def test_conditions_on_sizes_are_operations(transformation: str, native_chain: str) -> None:
+    expected = native.parse_transform(native_chain, {})
+    assert without_no_ops(of(transformation).transform) == without_no_ops(expected)
+
+
+@pytest.mark.parametrize(
     ("transformation", "text"),
     [
-        ("if_w_gt_300/e_sepia/if_end", "parameter if depends on w of the original"),
         ("if_!a!_in_tags/e_sepia/if_end", "depends on tags of the original"),
-        ("c_fit,w_300,h_200/if_w_gt_200/e_sepia/if_end", "depends on w of the original"),
+        ("if_w_gt_300,q_50", "may decide operations only"),
+        ("if_w_gt_300/e_sepia/if_else/f_png/if_end", "may decide operations only"),
+        ("if_w_gt_300/t_card/if_end", "may decide operations only"),
+        ("if_w_gt_300/if_w_gt_400,e_sepia/if_end", "parameter if may not stand"),
+        ("if_w_gt_300/$a_5/if_end/w_$a", "parameter w depends on a condition of the original"),
         ("if_1/e_sepia/if_end", "parameter if must compare"),
         ("if_else/e_sepia", "if_else needs a condition"),
         ("if_1_eq_1/if_1_eq_1/if_end", "parameter if may not stand"),
@@ -301,7 +324,7 @@ def test_errors_name_the_parameter(transformation: str, text: str) -> None:
                     "r_max",
                     "o_50",
                     "t_unknown",
-                    "if_iw_gt_300,w_3",
+                    "if_fc_gt_1,w_3",
                     "w_ih",
                     "pg_1-3",
                     "q_auto:new",

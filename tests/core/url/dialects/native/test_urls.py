@@ -250,7 +250,7 @@ def test_an_error_repeats_no_byte_of_the_client(name: str) -> None:
         ("w_", "parameter w is empty"),
         (
             "w_400,zz_3",
-            "parameter zz_3 is unknown; known are orient, trim, w, h, rw, rh, minw, minh, maxw, maxh, c, ar, el, round, g, x, y, rx, ry, ext, pad, f, q, fq, eq, mb, dpr, b, a, e, pg, frames, meta, v, dl, fn, t$",
+            "parameter zz_3 is unknown; known are orient, trim, w, h, rw, rh, minw, minh, maxw, maxh, c, ar, el, round, g, x, y, rx, ry, ext, pad, f, q, fq, eq, mb, dpr, b, a, e, pg, frames, meta, v, dl, fn, if, t$",
         ),
         ("w_400,k_20", "parameter k_20 is unknown; known are orient, trim, w, h,"),
         ("w_400,z<_3", "parameter 2 is unknown; known are orient, trim, w, h,"),
@@ -260,7 +260,7 @@ def test_an_error_repeats_no_byte_of_the_client(name: str) -> None:
         ("w_400,,h_3", "parameter 2 is unknown"),
         (
             "",
-            "parameter 1 is unknown; known are orient, trim, w, h, rw, rh, minw, minh, maxw, maxh, c, ar, el, round, g, x, y, rx, ry, ext, pad, f, q, fq, eq, mb, dpr, b, a, e, pg, frames, meta, v, dl, fn, t$",
+            "parameter 1 is unknown; known are orient, trim, w, h, rw, rh, minw, minh, maxw, maxh, c, ar, el, round, g, x, y, rx, ry, ext, pad, f, q, fq, eq, mb, dpr, b, a, e, pg, frames, meta, v, dl, fn, if, t$",
         ),
         (",".join(["e_grayscale"] * 9), "parameter e may be given 8 times"),
         ("~".join(["e_grayscale"] * 9), "parameter e may be given 8 times"),
