@@ -218,9 +218,24 @@ async def test_the_log_shows_no_signature_and_no_token(node: Running) -> None:
 
 @shares_node
 async def test_notices_and_file_names(node: Running) -> None:
-    answer = await node.get("/ig/demo/image/upload/c_limit,w_64,d_x,fl_attachment:my%20photo/photo.jpg")
-    assert answer.headers["Calotype-Notice"] == "d;ignored"
+    answer = await node.get("/ig/demo/image/upload/c_limit,w_64,e_redeye,fl_attachment:my%20photo/photo.jpg")
+    assert answer.headers["Calotype-Notice"] == "redeye;ignored"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="my photo.jpg"'
+
+
+@shares_node
+async def test_a_default_picture_replaces_a_missing_original(node: Running) -> None:
+    url = "/cl/demo/image/upload/c_limit,w_66,d_folder:avatar/"
+    assert (await node.get("/cl/demo/image/upload/c_limit,w_66,d_missing/missing.jpg")).status == 404
+    temporary_file(node.originals, "folder/avatar.png", pictures.photo_as("png"))
+    answer = await node.get(f"{url}missing.jpg")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "image/jpeg"), answer.body
+    assert pictures.size(answer.body) == (66, 50)
+    assert answer.headers["Cache-Control"] == "public, max-age=60"
+    native = await node.get("/w_66,f_jpg/folder/avatar.png")
+    assert native.headers["ETag"] == answer.headers["ETag"]
+    present = await node.get(f"{url}photo.jpg")
+    assert present.headers["ETag"] != answer.headers["ETag"]
 
 
 async def test_fetch_is_of_the_remote_source(tmp_path: Any) -> None:

@@ -113,6 +113,8 @@ async def test_sizes_and_formats(node: Running, steps: str, size: tuple[int, int
         ("/demo/tr:l-image,i-logo.png,l-end/photo.jpg", 400),
         ("/demo/tr:f-mp4/photo.jpg", 415),
         ("/demo/tr:w-9/missing.jpg", 404),
+        ("/demo/tr:w-9,di-no@@such.jpg/missing.jpg", 404),
+        ("/demo/tr:w-9,di-photo.jpg/missing.jpg", 200),
         ("/demo/photo.jpg?x=1", 400),
         ("/demo/", 404),
         ("/li/tr:w-301/photo.jpg", 400),

@@ -1,5 +1,6 @@
 """A request for a variant after its URL is parsed, and its resolved cache key."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -15,18 +16,19 @@ from proxy.core.transform.operations import Transform
 class VariantRequest:
     """Compared by identity: the edge caches one object per URL and Accept class, so that a lookup of its answer needs no
     comparison of values. `by_value` is equal for equal requests. If `ref` does not exist, the first of `alternatives`
-    that exists takes its place."""
+    that exists takes its place; without any of them, the first of `defaults`."""
 
     ref: OriginalRef
     transform: Transform
     accepted: AcceptClass
     max_side_px: int
     alternatives: tuple[OriginalRef, ...] = ()
+    defaults: tuple[OriginalRef, ...] = ()
 
     @cached_property
     def candidates(self) -> tuple[OriginalRef, ...]:
         """The names of the URL's original, in the order of the lookups."""
-        return self.ref, *self.alternatives
+        return self.ref, *self.alternatives, *self.defaults
 
     @cached_property
     def lookups(self) -> tuple[tuple[OriginalRef, ...], ...]:
@@ -37,6 +39,11 @@ class VariantRequest:
     def refs(self) -> tuple[OriginalRef, ...]:
         """All originals of the variant: the candidates for that of the URL first."""
         return *self.candidates, *self.transform.further
+
+    def is_default(self, freshness: Sequence[Freshness]) -> bool:
+        """Whether a picture whose originals, those not found included, have these freshnesses is one of `defaults`."""
+        of_others = 1 + len(self.alternatives) + len(self.transform.further)
+        return bool(self.defaults) and len(freshness) > of_others
 
     @property
     def version(self) -> str | None:

@@ -47,6 +47,11 @@ class Interpreted:
         return tuple(map(self.mount.ref, self.parsed.alternatives))
 
     @property
+    def defaults(self) -> tuple[OriginalRef, ...]:
+        """The originals to look for, in order, if none of the others exists."""
+        return tuple(map(self.mount.ref, self.parsed.defaults)) if isinstance(self.parsed, VariantUrl) else ()
+
+    @property
     def restrictions(self) -> Restrictions:
         """Those of the signature, with the expiry of the URL itself."""
         of_signature = UNRESTRICTED if self.signed is None else self.signed.restrictions

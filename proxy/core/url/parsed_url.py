@@ -27,8 +27,8 @@ class VariantUrl:
     """`transform` has the presets of the URL applied; `of_presets` is what they request alone, and `is_preset` whether the
     URL requests nothing else. `clamped` has the parameters that were out of range, with the requested value. `params` is
     the parameter table of the form. `reduced` has the values that the dialect has changed. `key` may be an absolute URL;
-    the mount interprets it. If there is no original `key`, `alternatives` are other keys to look for, in order. From the
-    Unix time `until_s` on the URL has expired. `disposition` is the value of Content-Disposition; empty for none.
+    the mount interprets it. If there is no original `key`, `alternatives` are other keys to look for, in order; without
+    any of them, `defaults` are the keys of the picture that is shown in its place. From the Unix time `until_s` on the URL has expired. `disposition` is the value of Content-Disposition; empty for none.
     `max_age_s` is that of Cache-Control; None for the mount's."""
 
     key: str
@@ -43,6 +43,7 @@ class VariantUrl:
     disposition: str = ""
     max_age_s: int | None = None
     alternatives: tuple[str, ...] = ()
+    defaults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

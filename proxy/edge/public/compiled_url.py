@@ -56,7 +56,9 @@ def compiled_url(
             max_age_s = max_age_s if parsed.max_age_s is None else parsed.max_age_s
         case InfoUrl():
             document = parsed.document
-    request = VariantRequest(meaning.ref, transform, accepted, rules.max_side_px, meaning.alternatives)
+    request = VariantRequest(
+        meaning.ref, transform, accepted, rules.max_side_px, meaning.alternatives, meaning.defaults
+    )
     caching = responses.caching_headers(
         max_age_s=max_age_s,
         negotiates=transform.format is Auto.AUTO,

@@ -270,7 +270,7 @@ class PublicHandler:
             delivery = replace(delivery, key=delivery.key._replace(digest=digest))
             variant = variant and replace(variant, body=compiled.document.make(variant.body))
         caching = compiled.caching if compiled.restrictions is UNRESTRICTED else self._caching(compiled)
-        if delivery.provisional:
+        if delivery.provisional or compiled.request.is_default(delivery.freshness):
             caching = caching.within(responses.PROVISIONAL_CACHE_S)
             headers = responses.picture_headers(delivery, caching)
         elif delivery is compiled.delivery:

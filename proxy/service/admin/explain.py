@@ -92,16 +92,19 @@ async def explain(
             explanation.ignored = [f"{each.parameter}: {each.reason}" for each in parsed.unused]
             explanation.clamped = diagnostics.clamped(parsed, granted, rules.max_side_px)
         ref, alternatives, plan = interpreted.ref, interpreted.alternatives, None
+        defaults = interpreted.defaults
         with _refusals(explanation, interpreted.mount.upstream):
             if granted is None:
                 explanation.plan = "the original's own bytes"
                 identity = (await originals.find((ref, *alternatives), deadline=deadline)).identity
             else:
-                request = VariantRequest(ref, granted, accept_class(accept), rules.max_side_px, alternatives)
+                request = VariantRequest(
+                    ref, granted, accept_class(accept), rules.max_side_px, alternatives, defaults
+                )
                 plan = None if granted.needs_facts else produce.plan(request, None)
                 resolved = await produce.resolve(request, deadline=deadline)
                 identity, plan, explanation.key = resolved.identities[0], resolved.plan, resolved.key.digest
-            ref = identity.ref if alternatives else ref
+            ref = identity.ref if alternatives or defaults else ref
         explanation.original = f"{ref.source}:{without_secrets(ref.key)}"
         native = _native(interpreted, ref, rules, host)
         explanation.native = native and without_secrets(native)

@@ -171,7 +171,7 @@ class Deliver:
         """Whether the originals were revalidated for the version in the URL."""
         assert request.version is not None
         originals = self._records_of(request)
-        if request.alternatives:
+        if len(request.candidates) > 1:
             found = (await self._resolve(request, deadline)).originals
             originals = found[-1 - len(request.transform.further) :]
         refs = tuple(original.ref for original in originals)

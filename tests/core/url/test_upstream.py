@@ -65,7 +65,9 @@ def test_all_names_of_an_original_have_one_answer(key: str) -> None:
     upstream = replace(OLD, share=0.5)
     names = key, f"{key}.jpg", f"{key}.webp", f"{key}.tif"
     parsed = [
-        VariantUrl(key=name, transform=NOTHING, alternatives=alternatives(name, ("jpg", "png")))
+        VariantUrl(
+            key=name, transform=NOTHING, alternatives=alternatives(name, ("jpg", "png")), defaults=("a",)
+        )
         for name in names
     ]
     assert len({upstream.reason(each) for each in parsed}) == 1

@@ -113,7 +113,7 @@ def _end(branch: _Undecided, requested: CloudinaryRequested) -> None:
 
 def _output(requested: CloudinaryRequested) -> object:
     """What of the request is no operation, for comparison."""
-    names = ("dpr_percent", "named", "is_attachment", "file_name", "keeps_transparency")
+    names = ("dpr_percent", "named", "is_attachment", "file_name", "default", "keeps_transparency")
     return deepcopy([requested.output, *(getattr(requested, name) for name in names)])
 
 

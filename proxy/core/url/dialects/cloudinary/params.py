@@ -6,7 +6,7 @@ because it is one table with its readers.
 
 from collections.abc import Callable
 
-from proxy.core.errors import NotSupported
+from proxy.core.errors import BadUrl, NotSupported, SourceNotAllowed
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import Turn
 from proxy.core.url.dialects.cloudinary import effects as cloudinary_effects
@@ -27,6 +27,7 @@ from proxy.core.url.dialects.cloudinary.values import (
 from proxy.core.url.dialects.component import OUTPUT_FIELDS, transform_of
 from proxy.core.url.dialects.dialect import DocumentedOption, OnlyPolishes, Support, UnsupportedValue
 from proxy.core.url.dialects.native.urls import no_preset
+from proxy.core.url.target import checked_key
 
 _MOST_DPR = 10
 _AUTO_QUALITIES = {"best": 90, "good": None, "eco": 60, "low": 40, "sensitive": 90}
@@ -185,6 +186,14 @@ def _colour_space(_: CloudinaryRequested, text: str) -> None:
         raise UnsupportedValue("must be srgb, tinysrgb or no_cmyk")
 
 
+def _default(requested: CloudinaryRequested, text: str) -> None:
+    """A public id, with colons in place of slashes."""
+    try:
+        requested.default = checked_key(text.replace(":", "/"))
+    except (BadUrl, SourceNotAllowed):
+        raise ValueError("must be the public id of a picture") from None
+
+
 def _density(requested: CloudinaryRequested, _: str) -> None:
     requested.ignore("dn", "the originals are no vector graphics")
 
@@ -341,11 +350,10 @@ PARAMS = (
     ),
     CloudinaryOption(
         names=("d",),
-        forms=("d_DEFAULT",),
-        read=None,
-        polishes=True,
-        support=Support.REFUSED,
-        note="shows only where there is no original: `unsupported` decides",
+        forms=("d_PUBLIC_ID",),
+        read=_default,
+        is_delivery=True,
+        note="the picture that is shown, with status 200, where there is no original",
     ),
     CloudinaryOption(
         names=("l", "u"), forms=("l_LAYER", "u_LAYER"), read=None, support=Support.REFUSED, note="layers"
@@ -367,7 +375,7 @@ PARAMS = (
 BY_NAME = {name: param for param in PARAMS for name in param.names}
 IF = "if"
 NAMES = frozenset({*BY_NAME, IF})
-OF_OUTPUT = frozenset({"f", "q", "dpr", "pg", "cs", "dn"})
+OF_OUTPUT = frozenset({"d", "f", "q", "dpr", "pg", "cs", "dn"})
 """Parameters of the whole URL: a component of nothing else has no operations."""
 
 _OF_URLS = (

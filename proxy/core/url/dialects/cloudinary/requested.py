@@ -66,6 +66,7 @@ class CloudinaryRequested:
     is_preset: bool = True
     is_attachment: bool = False
     file_name: str = ""
+    default: str = ""
     keeps_transparency: bool = False
     unused: list[Unused] = field(default_factory=list)
 

@@ -90,6 +90,9 @@ def parse(raw: str, reading: Reading) -> ParsedUrl:
         unused=(*requested.unused, *unused),
         disposition=_disposition(requested, result.format),
         alternatives=alternatives(key, reading.suffixes),
+        defaults=(requested.default, *alternatives(requested.default, reading.suffixes))
+        if requested.default
+        else (),
     )
 
 

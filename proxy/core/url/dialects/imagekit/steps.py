@@ -61,6 +61,7 @@ class Step:
     middle_x_px: int | None = None
     middle_y_px: int | None = None
     dpr: Number = 1
+    default: str = ""
     trim: Trim | None = None
     quarters: int = 0
     flip: Turn | None = None

@@ -87,6 +87,7 @@ def parse(target: str, reading: Reading) -> ParsedUrl:
         unused=tuple(reader.unused),
         reduced=tuple(reader.reduced),
         disposition=disposition,
+        defaults=tuple(step.default for step in steps if step.default)[-1:],
     )
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
-from proxy.core.errors import UnsupportedFormat
+from proxy.core.errors import BadUrl, SourceNotAllowed, UnsupportedFormat
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import (
     CENTER,
@@ -29,6 +29,7 @@ from proxy.core.url.dialects.css_colours import NAMES
 from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.imgproxy.values import BLUR_MAX_PX, number, whole
 from proxy.core.url.dialects.shared_values import choice, one_of, sharpened, sigma
+from proxy.core.url.target import checked_key
 
 CROPS = ("maintain_ratio", "force", "at_max", "at_max_enlarge", "at_least")
 MODES = ("pad_resize", "extract", "pad_extract")
@@ -164,3 +165,11 @@ def unsharp_mask(text: str) -> Sharpen:
 def switched_on(text: str) -> bool:
     """Whether an effect without a value, or with true, is requested."""
     return choice("", "true", "false")(text) != "false"
+
+
+def key(text: str) -> str:
+    """The key of an original, with `@@` in place of slashes."""
+    try:
+        return checked_key(text.replace("@@", "/").lstrip("/"))
+    except (BadUrl, SourceNotAllowed):
+        raise ValueError("must be the path of a picture, with @@ in place of slashes") from None

@@ -330,7 +330,7 @@ def test_errors_name_the_parameter(transformation: str, text: str) -> None:
                     "q_auto:new",
                     "w_3,xy_3",
                 ),
-                *("d_x", "q_80:444", "e_improve", "/".join(["e_sepia"] * 9)),
+                *("q_80:444", "e_improve", "/".join(["e_sepia"] * 9)),
             )
         ),
     ],
@@ -349,6 +349,26 @@ def test_what_is_invalid_anywhere_is_not_passed_on(transformation: str) -> None:
     assert not isinstance(error.value, NotSupported)
 
 
+@pytest.mark.parametrize(
+    ("transformation", "defaults"),
+    [
+        ("d_avatar.png,w_30", ("avatar.png", "avatar", "avatar.jpg")),
+        ("w_30/d_folder:avatar", ("folder/avatar", "folder/avatar.jpg", "folder/avatar.png")),
+        ("w_30", ()),
+    ],
+)
+def test_a_default_picture_is_the_last_candidate(transformation: str, defaults: tuple[str, ...]) -> None:
+    parsed = parse(f"/demo/image/upload/{transformation}/lake", replace(READING, suffixes=("jpg", "png")))
+    assert isinstance(parsed, VariantUrl)
+    assert (parsed.defaults, parsed.alternatives) == (defaults, ("lake.jpg", "lake.png"))
+
+
+@pytest.mark.parametrize("name", ["https:::a.example:b.jpg", ".hidden", "a::b", "%00"])
+def test_a_default_picture_is_a_public_id(name: str) -> None:
+    with pytest.raises(BadTransform, match="parameter d must be the public id"):
+        of(f"d_{name}")
+
+
 POLISH = [
     ("q_80:444", "q"),
     ("q_auto:good:420", "q"),
@@ -357,7 +377,6 @@ POLISH = [
     ("e_improve:50", "improve"),
     ("e_redeye", "redeye"),
     ("fl_png8", "png8"),
-    ("d_avatar.png", "d"),
 ]
 
 

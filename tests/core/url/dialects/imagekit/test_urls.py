@@ -222,12 +222,20 @@ def test_formats_that_the_node_does_not_write() -> None:
         ("w-9,x-5", ["x"]),
         ("w-4000,dpr-2", ["dpr"]),
         ("w-9,h-9,cm-extract,dpr-2", ["dpr"]),
-        ("pr-true,di-a@@b.jpg,pg-2,so-5", ["pr", "di", "pg", "so"]),
+        ("pr-true,pg-2,so-5", ["pr", "pg", "so"]),
         ("r-0,b-0", []),
     ],
 )
 def test_transformations_without_an_effect_are_named(steps: str, unused: list[str]) -> None:
     assert [each.parameter for each in parse(f"/tr:{steps}/a.jpg").unused] == unused
+
+
+def test_a_default_picture_is_the_last_candidate() -> None:
+    assert parse("/tr:w-9,di-no@@such.jpg:di-folder@@b.png/a.jpg").defaults == ("folder/b.png",)
+    assert parse("/tr:w-9/a.jpg").defaults == ()
+    for steps in ("di-", "di-..@@b.png", "di-a@@@@b.png"):
+        with pytest.raises(BadTransform, match="parameter di"):
+            parse(f"/tr:{steps}/a.jpg")
 
 
 def test_values_out_of_range_are_moved_into_it() -> None:
