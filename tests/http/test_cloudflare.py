@@ -215,7 +215,11 @@ async def test_json_describes_the_original(node: Running) -> None:
     answer = await node.get("/cdn-cgi/image/w=80,format=json/deep/photo.jpg", **CF)
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
     described = json.loads(answer.body)
-    assert (described["width"], described["height"], described["format"]) == (640, 480, "jpeg")
+    size = len(pictures.photo_as("jpeg"))
+    original = {"file_size": size, "width": 640, "height": 480, "format": "image/jpeg"}
+    assert described == {"width": 80, "height": 60, "original": original}
+    other = await node.get("/cdn-cgi/image/w=81,format=json/deep/photo.jpg", **CF)
+    assert other.headers["ETag"] != answer.headers["ETag"]
 
 
 @shares_node

@@ -2,8 +2,8 @@
 
 from proxy.core.image.faces import Faces
 from proxy.core.image.formats import Format
-from proxy.core.image.size import Box, Size
-from proxy.core.transform.layout import Command, Cut, Embed, Find, FindBorders, Load, Scale, commands
+from proxy.core.image.size import Size
+from proxy.core.transform.layout import Command, Cut, Embed, Load, Scale, outline
 from proxy.core.transform.operations import Operation, Transform, Turn
 from proxy.core.transform.plan import RenderDefaults, resolve
 
@@ -14,15 +14,7 @@ def laid(
     ops: tuple[Operation, ...], original: Size, limit_px: int = LIMIT_PX, faces: Faces | None = None
 ) -> list[Command]:
     """The commands; what is to be found is at the upper left."""
-    following = commands(ops, limit_px, original, faces)
-    found: list[Command] = [next(following)]
-    try:
-        while True:
-            last = found[-1]
-            asks = isinstance(last, Find | FindBorders)
-            found.append(following.send(Box(0, 0, *last.size) if asks else None))
-    except StopIteration:
-        return found
+    return list(outline(ops, limit_px, original, faces))
 
 
 def size_after(commands_: list[Command]) -> Size:

@@ -6,6 +6,7 @@ Longer than other files, because every operation is laid out by the same few ste
 """
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar, assert_never
@@ -129,6 +130,33 @@ def commands(
             command = following.send((yield command))
     except StopIteration:
         return
+
+
+def outline(
+    ops: tuple[Operation, ...], limit_px: int, original: Size, faces: Faces | None = None
+) -> Iterator[Command]:
+    """The commands without a renderer: what is to be found is at the upper left."""
+    following = commands(ops, limit_px, original, faces)
+    answer: Box | None = None
+    with suppress(StopIteration):
+        while True:
+            command = following.send(answer)
+            yield command
+            answer = Box(0, 0, *command.size) if isinstance(command, Find | FindBorders) else None
+
+
+def size_after(ops: tuple[Operation, ...], limit_px: int, original: Size) -> Size:
+    """The size of the result; of a trim, that without borders to cut off."""
+    size = original
+    for command in outline(ops, limit_px, original):
+        match command:
+            case Load() | Scale() | Embed():
+                size = command.size
+            case Cut(box):
+                size = Size(box.width, box.height)
+            case Turn():
+                size = _turned(size, command)
+    return size
 
 
 class _Canvas:

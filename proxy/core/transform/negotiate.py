@@ -5,12 +5,11 @@ values of Accept. The node never answers 406.
 """
 
 import re
-from contextlib import suppress
 
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import TRAITS, Format
-from proxy.core.image.size import Box, Size
-from proxy.core.transform.layout import Embed, Find, FindBorders, commands
+from proxy.core.image.size import Size
+from proxy.core.transform.layout import Embed, outline
 from proxy.core.transform.operations import Auto, Flatten, Transform, effective
 
 AcceptClass = frozenset[Format]
@@ -75,21 +74,13 @@ def _universal(transform: Transform, facts: Facts) -> Format:
     """A format that every browser shows: PNG if the result may have transparency, of the original or of what is added
     around it, else JPEG."""
     has_alpha = facts.alpha
-    ops = effective(transform.ops)
-    following = commands(ops, _NO_LIMIT_PX, Size(facts.width_px, facts.height_px))
-    answer: Box | None = None
-    with suppress(StopIteration):
-        while True:
-            match following.send(answer):
-                case Embed(background=background):
-                    has_alpha = has_alpha or background.alpha < _OPAQUE
-                    answer = None
-                case Flatten():
-                    has_alpha, answer = False, None
-                case Find(size=size) | FindBorders(size=size):
-                    answer = Box(0, 0, *size)
-                case _:
-                    answer = None
+    size = Size(facts.width_px, facts.height_px)
+    for command in outline(effective(transform.ops), _NO_LIMIT_PX, size):
+        match command:
+            case Embed(background=background):
+                has_alpha = has_alpha or background.alpha < _OPAQUE
+            case Flatten():
+                has_alpha = False
     return Format.PNG if has_alpha else Format.JPEG
 
 

@@ -133,8 +133,8 @@ OPTIONS = (
         read=sets("format", choice(FORMATS)),
         support=Support.APPROXIMATED,
         note="Without it, that of the original if browsers show it; in a hosted URL with options, auto. avif is AVIF for "
-        "every client. jpeg and baseline-jpeg are one format. json is the document of `/info/<key>`, which describes "
-        "the original.",
+        "every client. jpeg and baseline-jpeg are one format. json has the sizes of "
+        "the picture and of the original.",
     ),
     CloudflareOption(
         names=("quality", "q"),

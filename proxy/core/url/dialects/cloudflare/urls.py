@@ -26,6 +26,7 @@ from proxy.core.errors import (
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import Auto
+from proxy.core.url.dialects.cloudflare.documents import sizes_document
 from proxy.core.url.dialects.cloudflare.operations import transform
 from proxy.core.url.dialects.cloudflare.options import DOCUMENTED, format_name, read_options
 from proxy.core.url.dialects.cloudflare.readers import CloudflareOptions
@@ -108,7 +109,7 @@ def _source(source: str, query: str | None, rule: QueryRule) -> _Source:
 def _parsed(key: str, options: CloudflareOptions, unused: tuple[Unused, ...]) -> ParsedUrl:
     requested = transform(options)
     if requested.format is Format.INFO:
-        return InfoUrl(key)
+        return InfoUrl(key, own=sizes_document(requested))
     return VariantUrl(
         key=key,
         transform=requested,

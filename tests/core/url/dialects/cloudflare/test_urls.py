@@ -114,8 +114,10 @@ def test_a_hosted_image_has_a_preset_or_options(start: str) -> None:
 
 
 def test_json_describes_the_original() -> None:
-    assert parse("/cdn-cgi/image/w=80,format=json/a.jpg", READING) == InfoUrl("a.jpg")
-    assert parse(f"/{HASH}/{ID}/f=json", READING) == InfoUrl(ID)
+    for target, key in (("/cdn-cgi/image/w=80,format=json/a.jpg", "a.jpg"), (f"/{HASH}/{ID}/f=json", ID)):
+        parsed = parse(target, READING)
+        assert isinstance(parsed, InfoUrl)
+        assert (parsed.key, parsed.own and parsed.own.mime) == (key, "application/json")
 
 
 @pytest.mark.parametrize(
