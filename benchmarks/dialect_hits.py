@@ -18,6 +18,10 @@ URLS = {
     "imgproxy": "/imgproxy/_/rs:fit:600:450/f:jpg/plain/photo.jpg",
     "thumbor": "/thumbor/unsafe/fit-in/600x450/filters:format(jpeg)/photo.jpg",
     "next": "/next/_ipx/s_600x450,fit_inside,f_jpg/photo.jpg",
+    "cloudflare": "/cloudflare/cdn-cgi/image/w=600,h=450,f=jpeg/photo.jpg",
+    "cloudinary": "/cloudinary/image/upload/c_limit,w_600,h_450,f_jpg/photo.jpg",
+    "imgix": "/imgix/photo.jpg?w=600&h=450&fit=max&fm=jpg",
+    "imagekit": "/imagekit/tr:w-600,h-450,c-at_max,f-jpg/photo.jpg",
 }
 
 
@@ -49,7 +53,7 @@ def main() -> None:
                     rates[name].append(wrk(public + url))
     for name, found in rates.items():
         ratios = [a / b for a, b in zip(found, rates["native"], strict=True)]
-        print(f"{name:9} {statistics.median(found):6.0f} requests/s, of native {spread(ratios)}")
+        print(f"{name:10} {statistics.median(found):6.0f} requests/s, of native {spread(ratios)}")
 
 
 if __name__ == "__main__":

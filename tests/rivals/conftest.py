@@ -23,6 +23,8 @@ if not COMPARED & {"thumbor", "ipx"}:
     collect_ignore.append("test_compare.py")
 if not any(map(servers.takes, servers.DIALECTS.values())):
     collect_ignore.append("test_clients.py")
+if not IS_REQUESTED or servers.NODE is None or not (servers.NODE_MODULES / "next").is_dir():
+    collect_ignore.append("test_next_site.py")
 if not servers.takes("next"):
     collect_ignore.append("test_next_refusals.py")
 

@@ -17,7 +17,7 @@ MAX_MEMORY_BYTES = 6 << 30
 """Address space of a rival: some of them try whatever size is asked for."""
 
 THUMBOR = ROOT / ".venv-thumbor" / "bin" / "thumbor"
-IPX_MODULES = ROOT / ".node-rivals" / "node_modules"
+NODE_MODULES = ROOT / ".node-rivals" / "node_modules"
 NODE = shutil.which("node")
 IMGPROXY = os.environ.get("CALOTYPE_IMGPROXY")
 IMAGOR = os.environ.get("CALOTYPE_IMAGOR")
@@ -52,7 +52,7 @@ def available() -> set[str]:
     """The rivals that can be asked here."""
     found = {
         "thumbor": THUMBOR.exists(),
-        "ipx": NODE is not None and (IPX_MODULES / "ipx").is_dir(),
+        "ipx": NODE is not None and (NODE_MODULES / "ipx").is_dir(),
         "imgproxy": bool(IMGPROXY),
         "imagor": bool(IMAGOR),
         "imgproxy_rules": True,
@@ -98,7 +98,7 @@ def ipx(pictures: Path, folder: Path) -> Iterator[str]:
     script = str(Path(__file__).with_name("ipx_server.cjs"))
     # V8 reserves more address space than it uses, so that a limit would end it.
     command = (NODE or "node", script, str(pictures), str(port))
-    env = {"PATH": os.defpath, "NODE_PATH": str(IPX_MODULES)}
+    env = {"PATH": os.defpath, "NODE_PATH": str(NODE_MODULES)}
     with running(*command, port=port, health="/_ipx/_/dot.png", log=folder / "ipx.log", env=env) as url:
         yield url
 
