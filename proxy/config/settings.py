@@ -323,28 +323,22 @@ class Settings(BaseSettings):
 
     def weak_keys(self) -> list[str]:
         """The ids of the keys of mounts that have fewer than WEAK_SECRET_BYTES secret bytes."""
-        dialects = {
-            key_id: dialect
-            for each in self.mounts.values()
-            for dialect, key_ids in each.keys_by_dialect().items()
-            for key_id in key_ids
-        }
         return [
             key_id
-            for key_id, dialect in dialects.items()
+            for key_id, dialect in dict(self._named_keys()).items()
             if DIALECTS[dialect].check_key(self.signing.keys[key_id].get_secret_value()) < WEAK_SECRET_BYTES
         ]
 
     def _native_keys(self) -> list[str]:
         """The ids of the keys that no mount of another dialect names."""
-        others = {
-            key_id
-            for each in self.mounts.values()
-            for dialect, key_ids in each.keys_by_dialect().items()
-            if dialect != NATIVE.name
-            for key_id in key_ids
-        }
+        others = {key_id for key_id, dialect in self._named_keys() if dialect != NATIVE.name}
         return [key_id for key_id in self.signing.keys if key_id not in others]
+
+    def _named_keys(self) -> Iterator[tuple[str, str]]:
+        """The id and the dialect of each key that a mount names."""
+        for mount in self.mounts.values():
+            for dialect, key_ids in mount.keys_by_dialect().items():
+                yield from ((key_id, dialect) for key_id in key_ids)
 
     def disk_path(self) -> Path:
         """The directory of the disk tier. Raises ConfigError if it is not set and the user has no home directory."""

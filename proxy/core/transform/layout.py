@@ -315,7 +315,7 @@ def boxed(op: Resize, dpr_percent: int, limit_px: int) -> Resize:
     else:
         width, height = _by_ratio(by, width, height)
         limited = _limited(_times(width, dpr_percent), _times(height, dpr_percent), limit_px)
-        if op.enlarge in (Enlarge.ORIGINAL, Enlarge.CAPPED):
+        if op.enlarge.by_original:
             # The box is compared with the original, and its other side follows the aspect of the canvas.
             width, height = width and limited.width, height and limited.height
         else:
@@ -429,8 +429,8 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
 def _enlarged(op: Resize, own: Size, size: Size) -> Size:
     """`size`, or `own` where `op` does not enlarge or reduce so."""
     is_larger = size.width > own.width or size.height > own.height
-    by_box = (Enlarge.ALLOW, Enlarge.ORIGINAL, Enlarge.CAPPED)
-    applies = op.enlarge in by_box or (op.enlarge is Enlarge.ONLY) is is_larger
+    by_box = op.enlarge is Enlarge.ALLOW or op.enlarge.by_original
+    applies = by_box or (op.enlarge is Enlarge.ONLY) is is_larger
     return size if applies else own
 
 

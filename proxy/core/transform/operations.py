@@ -40,6 +40,11 @@ class Enlarge(StrEnum):
     ORIGINAL = "original"
     CAPPED = "capped"
 
+    @property
+    def by_original(self) -> bool:
+        """Whether the box is compared with the original."""
+        return self in (Enlarge.ORIGINAL, Enlarge.CAPPED)
+
 
 class Rounding(StrEnum):
     """What becomes of a side that is no whole number of pixels; a side is at least 1."""
@@ -567,9 +572,11 @@ def with_most_as_box(op: Resize) -> Resize:
     if op.max_width_px is None and op.max_height_px is None:
         return op
     has_side = op.width is not None or op.height is not None
-    if (op.is_box and op.fit is not Fit.INSIDE) or op.enlarge in _NOT_BY_CANVAS:
+    if (op.is_box and op.fit is not Fit.INSIDE) or op.enlarge is Enlarge.ONLY:
         return op
-    if op.ratio is not None or isinstance(op.width, Part) or isinstance(op.height, Part):
+    if op.enlarge.by_original or op.ratio is not None:
+        return op
+    if isinstance(op.width, Part) or isinstance(op.height, Part):
         return op
     return replace(
         op,
@@ -580,9 +587,6 @@ def with_most_as_box(op: Resize) -> Resize:
         max_height_px=None,
         fit=Fit.INSIDE,
     )
-
-
-_NOT_BY_CANVAS = (Enlarge.ONLY, Enlarge.ORIGINAL, Enlarge.CAPPED)
 
 
 def _least(*sides_px: int | None) -> int | None:

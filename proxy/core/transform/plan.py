@@ -22,7 +22,6 @@ from proxy.core.transform.operations import (
     Choice,
     Colour,
     Crop,
-    Enlarge,
     Extend,
     Fit,
     Flatten,
@@ -182,7 +181,7 @@ def _padded_as_one(ops: tuple[Operation, ...]) -> tuple[Operation, ...]:
 
 def _is_extendable(op: Resize) -> bool:
     """Whether padding to the box of `op` is extending its result to that box."""
-    return op.enlarge not in (Enlarge.ORIGINAL, Enlarge.CAPPED) and not op.is_bounded
+    return not op.enlarge.by_original and not op.is_bounded
 
 
 def _flattened_last(ops: tuple[Operation, ...], flatten: Colour) -> tuple[tuple[Operation, ...], Colour]:

@@ -7,59 +7,11 @@ from collections.abc import Sequence
 
 from proxy.core.url.target import is_absolute
 
-EXTENSIONS = frozenset(
-    (
-        *(
-            "ai",
-            "arw",
-            "avif",
-            "bmp",
-            "bw",
-            "cr2",
-            "cr3",
-            "djvu",
-            "dng",
-            "eps",
-            "eps3",
-            "ept",
-            "fbx",
-            "flif",
-            "gif",
-        ),
-        *(
-            "glb",
-            "gltf",
-            "hdp",
-            "heic",
-            "heif",
-            "ico",
-            "indd",
-            "j2k",
-            "jp2",
-            "jpe",
-            "jpeg",
-            "jpg",
-            "jxl",
-            "jxr",
-        ),
-        *(
-            "obj",
-            "pdf",
-            "ply",
-            "png",
-            "ps",
-            "psd",
-            "svg",
-            "tga",
-            "tif",
-            "tiff",
-            "u3ma",
-            "usdz",
-            "wdp",
-            "webp",
-        ),
-    )
+_NAMES = (
+    "ai arw avif bmp bw cr2 cr3 djvu dng eps eps3 ept fbx flif gif glb gltf hdp heic heif ico indd j2k "
+    "jp2 jpe jpeg jpg jxl jxr obj pdf ply png ps psd svg tga tif tiff u3ma usdz wdp webp"
 )
+EXTENSIONS = frozenset(_NAMES.split())
 """Those of formats; any other ending is a part of the name."""
 
 

@@ -47,6 +47,11 @@ class Interpreted:
         return tuple(map(self.mount.ref, self.parsed.alternatives))
 
     @property
+    def candidates(self) -> tuple[OriginalRef, ...]:
+        """`ref` and its alternatives: the names that the original may have."""
+        return self.ref, *self.alternatives
+
+    @property
     def defaults(self) -> tuple[OriginalRef, ...]:
         """The originals to look for, in order, if none of the others exists."""
         return tuple(map(self.mount.ref, self.parsed.defaults)) if isinstance(self.parsed, VariantUrl) else ()

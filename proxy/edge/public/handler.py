@@ -380,7 +380,7 @@ class PublicHandler:
         self, request: web.BaseRequest, record: AccessRecord, meaning: Interpreted, began_s: float
     ) -> web.StreamResponse:
         restrictions = self._restrictions(meaning)
-        refs = meaning.ref, *meaning.alternatives
+        refs = meaning.candidates
         caching = original_caching(meaning, refs, restrictions)
         async with self._deliver.open_current(*refs, deadline=began_s + self._request_timeout_s) as original:
             caching = self._within(caching, restrictions)

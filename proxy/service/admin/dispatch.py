@@ -155,10 +155,9 @@ class Dispatch:
         interpreted = interpret(rules, host, raw, mount=mount, verify=trusted, refuse=lambda _: None)
         parsed, ref = interpreted.parsed, interpreted.ref
         if interpreted.alternatives:
-            candidates = ref, *interpreted.alternatives
-            found = await self.purges.find(candidates)
+            found = await self.purges.find(interpreted.candidates)
             if found is None:
-                return await self.purges.purge(list(map(PurgeScope.of_original, candidates)))
+                return await self.purges.purge(list(map(PurgeScope.of_original, interpreted.candidates)))
             ref = found
         if isinstance(parsed, OriginalUrl):
             return await self.purges.purge_and_revalidate([ref], [PurgeScope.of_original(ref)])

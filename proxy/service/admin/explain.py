@@ -96,7 +96,7 @@ async def explain(
         with _refusals(explanation, interpreted.mount.upstream):
             if granted is None:
                 explanation.plan = "the original's own bytes"
-                identity = (await originals.find((ref, *alternatives), deadline=deadline)).identity
+                identity = (await originals.find(interpreted.candidates, deadline=deadline)).identity
             else:
                 request = VariantRequest(
                     ref, granted, accept_class(accept), rules.max_side_px, alternatives, defaults

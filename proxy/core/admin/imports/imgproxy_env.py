@@ -302,8 +302,7 @@ class _Reading:
         for name, value in self.values.items():
             if name in self.used or value.lower() in ("", "0", "false"):
                 continue
-            reason = next((text for start, text in _REASONS if name.startswith(start)), "")
-            self.note(name, reason or "there is no such setting")
+            self.imported.note_unknown(name, _REASONS, prefix=_PREFIX)
 
 
 _LEVELS = {

@@ -30,6 +30,12 @@ class Imported:
         """Reports what the settings do not do; `subject` is the name that the vendor has for it. A note is one line."""
         self.notes.append(_UNFIT.sub("?", f"{subject}: {text}"))
 
+    def note_unknown(self, name: str, reasons: Sequence[tuple[str, str]] = (), *, prefix: str = "") -> None:
+        """Reports a setting that was not imported; `reasons` have the starts of names,
+        which are written with `prefix`."""
+        reason = next((text for start, text in reasons if name.startswith(start)), "")
+        self.note(f"{prefix}{name}", reason or "there is no such setting")
+
     def mount(self, **values: Value) -> None:
         """Sets keys of the mount."""
         self.settings |= {("mounts", MOUNT, key): value for key, value in values.items()}

@@ -66,7 +66,7 @@ def read_next(text: str) -> Imported:
         elif name in _REASONS and value not in (False, None, "", []):
             imported.note(f"images.{name}", _REASONS[name])
         elif name not in _KNOWN and name not in _REASONS:
-            imported.note(f"images.{name}", "there is no such setting")
+            imported.note_unknown(name, prefix="images.")
     return imported
 
 

@@ -114,8 +114,7 @@ def read_thumbor(text: str) -> Imported:
         )
     for name, value in values.items():
         if name not in used and value not in _WITHOUT_EFFECT:
-            reason = next((reason for start, reason in _REASONS if name.startswith(start)), "")
-            imported.note(name, reason or "there is no such setting")
+            imported.note_unknown(name, _REASONS)
     return imported
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from proxy.core.errors import BadTransform, NotSupported
 from proxy.core.url.dialects.dialect import DocumentedOption, OnlyPolishes, Support, UnsupportedValue
-from proxy.core.url.dialects.imgproxy.values import Number
+from proxy.core.url.dialects.shared_values import Number
 from proxy.core.url.notice import Notice
 from proxy.core.url.parsed_url import Unused
 

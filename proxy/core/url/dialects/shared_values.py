@@ -1,8 +1,9 @@
-"""Values that several vendors write alike: words, switches, lengths, ratios, strengths.
+"""Values that several vendors write alike: numbers, words, switches, lengths, ratios, strengths, versions.
 
 A reader raises ValueError, or OnlyPolishes for a value that only polishes.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -11,13 +12,36 @@ from typing import TypeVar
 from proxy.core.nearest import meant, nearest
 from proxy.core.transform.operations import WHOLE, Length, Part, Sharpen
 from proxy.core.url.dialects.dialect import OnlyPolishes
-from proxy.core.url.dialects.imgproxy.values import SHARPEN_MAX_PX, SIGMA_MIN_PX, Number, number
 
 _T = TypeVar("_T")
 
+Number = Fraction | int
+
+SIGMA_MIN_PX, BLUR_MAX_PX, SHARPEN_MAX_PX = Fraction("0.3"), Fraction(100), Fraction(10)
+
+_WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
+_MAX_DIGITS = 18
+_MAX_NUMBER = 32
+_VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _HALF = Fraction(1, 2)
 _RATIO = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4})?", re.ASCII)
 _MIN_DPR_PERCENT, _MAX_DPR_PERCENT = 100, 400
+
+
+def whole(text: str, least: int = 0, most: int | None = None) -> int:
+    value = least - 1
+    if _WHOLE.fullmatch(text):
+        value = int(text) if len(text) <= _MAX_DIGITS else 10**_MAX_DIGITS * (-1 if text[0] == "-" else 1)
+    if value < least or (most is not None and value > most):
+        raise ValueError(f"must be a whole number from {least}" + (f" to {most}" if most is not None else ""))
+    return value
+
+
+def number(text: str) -> Number:
+    if len(text) > _MAX_NUMBER or not _NUMBER.fullmatch(text):
+        raise ValueError(f"must be a decimal number of at most {_MAX_NUMBER} characters")
+    return int(text) if text.isdigit() else Fraction(text)
 
 
 def choice(*words: str) -> Callable[[str], str]:
@@ -94,3 +118,17 @@ def whole_percent(dpr: Number) -> int | None:
     percent = dpr * 100
     is_one = percent.denominator == 1 and _MIN_DPR_PERCENT <= percent <= _MAX_DPR_PERCENT
     return int(percent) if is_one else None
+
+
+def split_dpr(dpr: Number) -> tuple[Number, int | None]:
+    """The dpr as a factor that the dialect applies, and as a dpr of the Transform in per cent, which applies the rest."""
+    if dpr == 1:
+        return 1, None
+    percent = whole_percent(dpr)
+    return (dpr, None) if percent is None else (1, percent)
+
+
+def version(text: str) -> str | None:
+    """The text if it is a version, else a digest of it; both tell replaced originals apart."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return (text if _VERSION.fullmatch(text) else digest) if text else None

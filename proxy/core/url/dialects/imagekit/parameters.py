@@ -6,7 +6,6 @@ docs/dialects/imagekit.md is made from this table.
 from proxy.core.transform.operations import Adjust, Remap, Tone
 from proxy.core.url.dialects.dialect import Support
 from proxy.core.url.dialects.imagekit import values
-from proxy.core.url.dialects.imgproxy.values import number, whole
 from proxy.core.url.dialects.parameter import (
     Parameter,
     changing,
@@ -16,7 +15,7 @@ from proxy.core.url.dialects.parameter import (
     row,
     showing,
 )
-from proxy.core.url.dialects.shared_values import choice, only
+from proxy.core.url.dialects.shared_values import choice, number, only, whole
 
 MAX_DPR_SIDE_PX = 5000
 _APPROXIMATED = Support.APPROXIMATED

@@ -32,8 +32,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.imagekit.parameters import MAX_DPR_SIDE_PX
-from proxy.core.url.dialects.imgproxy.values import Number
-from proxy.core.url.dialects.shared_values import times
+from proxy.core.url.dialects.shared_values import Number, times
 
 _TURNS = (None, Turn.R90, Turn.R180, Turn.R270)
 _FITS = {

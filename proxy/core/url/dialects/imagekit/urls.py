@@ -21,10 +21,9 @@ from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsuppo
 from proxy.core.url.dialects.imagekit.parameters import BY_NAME, DOCUMENTED
 from proxy.core.url.dialects.imagekit.signatures import unsigned, verify
 from proxy.core.url.dialects.imagekit.steps import Step
-from proxy.core.url.dialects.imgproxy.values import version
 from proxy.core.url.dialects.native.urls import MAX_COMPONENTS, no_preset
 from proxy.core.url.dialects.parameter import Given, ParameterReader
-from proxy.core.url.dialects.shared_values import whole_percent
+from proxy.core.url.dialects.shared_values import version, whole_percent
 from proxy.core.url.disposition import Disposition
 from proxy.core.url.parsed_url import OriginalUrl, ParsedUrl, VariantUrl
 from proxy.core.url.signing import secret_length

@@ -27,8 +27,7 @@ from proxy.core.transform.operations import (
 from proxy.core.url.dialects import shared_values
 from proxy.core.url.dialects.css_colours import NAMES
 from proxy.core.url.dialects.dialect import UnsupportedValue
-from proxy.core.url.dialects.imgproxy.values import BLUR_MAX_PX, number, whole
-from proxy.core.url.dialects.shared_values import choice, one_of, sharpened, sigma
+from proxy.core.url.dialects.shared_values import BLUR_MAX_PX, choice, number, one_of, sharpened, sigma, whole
 from proxy.core.url.target import checked_key
 
 CROPS = ("maintain_ratio", "force", "at_max", "at_max_enlarge", "at_least")

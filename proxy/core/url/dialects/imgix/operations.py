@@ -36,9 +36,8 @@ from proxy.core.transform.operations import (
 from proxy.core.url.dialects.component import MAX_EFFECTS
 from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.imgix.parameter_values import ParameterValues
-from proxy.core.url.dialects.imgproxy.values import Number
 from proxy.core.url.dialects.native.params import MAX_PADDING_PX
-from proxy.core.url.dialects.shared_values import sharpened, times, whole_percent
+from proxy.core.url.dialects.shared_values import Number, sharpened, split_dpr, times
 
 COMPRESSED_QUALITY = 45
 _SMART = {"faces": Smart.FACES, "entropy": Smart.ENTROPY, "edges": Smart.ATTENTION}
@@ -94,8 +93,7 @@ def _dpr(of: ParameterValues) -> tuple[Number, int | None]:
         return 1, None
     is_plain = not any(of.padding_px) and of.max_width_px is None and of.max_height_px is None
     is_plain = is_plain and not any(isinstance(side, Part) for side in sides)
-    percent = whole_percent(of.dpr) if is_plain else None
-    return (of.dpr, None) if percent is None else (1, percent)
+    return split_dpr(of.dpr) if is_plain else (of.dpr, None)
 
 
 def _trim(of: ParameterValues) -> Trim:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Colour, Crop, Effect, Length, Metadata, Turn
-from proxy.core.url.dialects.imgproxy.values import Number
+from proxy.core.url.dialects.shared_values import Number
 
 _HALF = Fraction(1, 2)
 

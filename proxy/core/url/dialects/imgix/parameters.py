@@ -39,12 +39,6 @@ from proxy.core.url.dialects.imgix.values import (
     quarters,
     rect,
 )
-from proxy.core.url.dialects.imgproxy.values import (
-    BLUR_MAX_PX,
-    Number,
-    number,
-    whole,
-)
 from proxy.core.url.dialects.native.params import MAX_PADDING_PX
 from proxy.core.url.dialects.parameter import (
     Parameter,
@@ -56,7 +50,19 @@ from proxy.core.url.dialects.parameter import (
     row,
     showing,
 )
-from proxy.core.url.dialects.shared_values import choice, length, only, ratio, sharpened, sigma, true_or_false
+from proxy.core.url.dialects.shared_values import (
+    BLUR_MAX_PX,
+    Number,
+    choice,
+    length,
+    number,
+    only,
+    ratio,
+    sharpened,
+    sigma,
+    true_or_false,
+    whole,
+)
 
 BLUR_UNITS_PER_PX = 20
 """How many of imgix's units of blur are a pixel of sigma."""

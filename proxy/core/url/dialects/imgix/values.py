@@ -24,8 +24,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.url.dialects.css_colours import css_colour
 from proxy.core.url.dialects.dialect import UnsupportedValue
-from proxy.core.url.dialects.imgproxy.values import number, whole
-from proxy.core.url.dialects.shared_values import choice, one_of, pixels
+from proxy.core.url.dialects.shared_values import choice, number, one_of, pixels, whole
 from proxy.core.url.disposition import Disposition
 
 _ALPHA_FIRST = re.compile(r"[0-9a-fA-F]{4}|[0-9a-fA-F]{8}", re.ASCII)

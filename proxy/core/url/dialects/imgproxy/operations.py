@@ -27,11 +27,10 @@ from proxy.core.transform.operations import (
     Turn,
 )
 from proxy.core.url.dialects.imgproxy.readers import Requested
-from proxy.core.url.dialects.imgproxy.values import Number
 from proxy.core.url.dialects.native.params import MAX_PADDING_PX
+from proxy.core.url.dialects.shared_values import Number, split_dpr
 
 _NO_ZOOM = 1, 1
-_MIN_DPR_PERCENT, _MAX_DPR_PERCENT = 100, 400
 
 
 def transform(of: Requested) -> Transform:
@@ -97,12 +96,7 @@ def _dpr(of: Requested, *, has_side: bool) -> tuple[Number, int | None]:
         return (of.dpr if of.enlarges else min(most, Fraction(1) / min(zoom, 1))), None
     if has_side and _is_stretched(of):
         return (of.dpr if of.enlarges else min(of.dpr, 1)), None
-    percent = of.dpr * 100
-    if percent == _MIN_DPR_PERCENT:
-        return 1, None
-    if percent.denominator == 1 and _MIN_DPR_PERCENT <= percent <= _MAX_DPR_PERCENT:
-        return 1, int(percent)
-    return of.dpr, None
+    return split_dpr(of.dpr)
 
 
 def _is_stretched(of: Requested) -> bool:

@@ -36,15 +36,8 @@ from proxy.core.url.dialects.imgproxy.readers import (
     read_zoom,
     sets,
 )
-from proxy.core.url.dialects.imgproxy.values import (
-    BLUR_MAX_PX,
-    MAX_FACTOR,
-    SHARPEN_MAX_PX,
-    factor,
-    is_true,
-    version,
-    whole,
-)
+from proxy.core.url.dialects.imgproxy.values import MAX_ZOOM, factor, is_true
+from proxy.core.url.dialects.shared_values import BLUR_MAX_PX, SHARPEN_MAX_PX, version, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +77,7 @@ OPTIONS = (
     Option(names=("height", "h"), read=sets("height_px", whole)),
     Option(names=("min-width", "mw"), read=sets("min_width_px", whole)),
     Option(names=("min-height", "mh"), read=sets("min_height_px", whole)),
-    Option(names=("zoom", "z"), read=read_zoom, at_most=2, note=f"Above 0, up to {MAX_FACTOR}."),
+    Option(names=("zoom", "z"), read=read_zoom, at_most=2, note=f"Above 0, up to {MAX_ZOOM}."),
     Option(
         names=("dpr",),
         read=sets("dpr", factor),

@@ -31,12 +31,8 @@ from proxy.core.transform.operations import (
 from proxy.core.url.dialects.component import Component, Presets, transform_of
 from proxy.core.url.dialects.dialect import OnlyPolishes, UnsupportedValue
 from proxy.core.url.dialects.imgproxy.values import (
-    BLUR_MAX_PX,
-    SHARPEN_MAX_PX,
-    SIGMA_MIN_PX,
     TYPES,
     WATERMARK_POSITIONS,
-    Number,
     crop_side,
     extend_gravity,
     factor,
@@ -44,11 +40,17 @@ from proxy.core.url.dialects.imgproxy.values import (
     gravity,
     hex_colour,
     is_true,
-    number,
     picture_format,
-    whole,
 )
 from proxy.core.url.dialects.native.params import MAX_SQUARE_PX
+from proxy.core.url.dialects.shared_values import (
+    BLUR_MAX_PX,
+    SHARPEN_MAX_PX,
+    SIGMA_MIN_PX,
+    Number,
+    number,
+    whole,
+)
 from proxy.core.url.notice import Notice
 from proxy.core.url.parsed_url import Unused
 

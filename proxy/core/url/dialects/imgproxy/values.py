@@ -3,7 +3,6 @@
 A function raises ValueError with a reason that repeats no byte of the request.
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -23,20 +22,12 @@ from proxy.core.transform.operations import (
     Smart,
 )
 from proxy.core.url.dialects.dialect import UnsupportedValue
+from proxy.core.url.dialects.shared_values import Number, number
 from proxy.core.url.target import of_base64
 
-Number = Fraction | int
-
-_WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _HEX = re.compile(r"[0-9a-fA-F]{3}(?:[0-9a-fA-F]{3})?", re.ASCII)
-_VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_MAX_DIGITS = 18
-_MAX_NUMBER = 32
-MAX_FACTOR = 1000
+MAX_ZOOM = 1000
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-
-SIGMA_MIN_PX, BLUR_MAX_PX, SHARPEN_MAX_PX = Fraction("0.3"), Fraction(100), Fraction(10)
 
 TYPES: dict[str, Fit] = {
     "fit": Fit.INSIDE,
@@ -75,25 +66,10 @@ FORMATS: dict[str, Format | None] = {
 """The formats that imgproxy knows; None for those that the node does not write."""
 
 
-def whole(text: str, least: int = 0, most: int | None = None) -> int:
-    value = least - 1
-    if _WHOLE.fullmatch(text):
-        value = int(text) if len(text) <= _MAX_DIGITS else 10**_MAX_DIGITS * (-1 if text[0] == "-" else 1)
-    if value < least or (most is not None and value > most):
-        raise ValueError(f"must be a whole number from {least}" + (f" to {most}" if most is not None else ""))
-    return value
-
-
-def number(text: str) -> Number:
-    if len(text) > _MAX_NUMBER or not _NUMBER.fullmatch(text):
-        raise ValueError(f"must be a decimal number of at most {_MAX_NUMBER} characters")
-    return int(text) if text.isdigit() else Fraction(text)
-
-
 def factor(text: str) -> Number:
     value = number(text)
-    if not 0 < value <= MAX_FACTOR:
-        raise ValueError(f"must be a number above 0, up to {MAX_FACTOR}")
+    if not 0 < value <= MAX_ZOOM:
+        raise ValueError(f"must be a number above 0, up to {MAX_ZOOM}")
     return value
 
 
@@ -167,12 +143,6 @@ def crop_side(text: str) -> Length | None:
     if not side:
         return None
     return Part(side) if isinstance(side, Fraction) and side < 1 else int(side)
-
-
-def version(text: str) -> str | None:
-    """The text if it is a version, else a digest of it; both tell replaced originals apart."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return (text if _VERSION.fullmatch(text) else digest) if text else None
 
 
 def file_name(text: str, *, is_base64: bool) -> str:

@@ -29,8 +29,8 @@ from proxy.core.url.dialects.imgproxy.readers import (
     read_zoom,
     sets,
 )
-from proxy.core.url.dialects.imgproxy.values import whole
 from proxy.core.url.dialects.native.urls import parse_tokens
+from proxy.core.url.dialects.shared_values import whole
 
 PRESETS: Presets = {
     name: parse_tokens(tokens, {}).components

@@ -14,11 +14,9 @@ from proxy.core.url.dialects.imgproxy.values import (
     gravity,
     hex_colour,
     is_true,
-    number,
     picture_format,
-    version,
-    whole,
 )
+from proxy.core.url.dialects.shared_values import number, version, whole
 
 
 @pytest.mark.parametrize(("text", "expected"), [("0", 0), ("+5", 5), ("007", 7), ("9" * 5000, 10**18)])
