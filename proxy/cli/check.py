@@ -14,7 +14,8 @@ from typing import NamedTuple
 import aiohttp
 import click
 
-from proxy.cli.options import config_option, example, json_option, originals_option, run, settings_of
+from proxy.cli.examples import example
+from proxy.cli.options import config_option, json_option, originals_option, run, settings_of
 from proxy.config.errors import ConfigError
 from proxy.config.sections import DirectorySection, HttpSection, S3Section
 from proxy.config.settings import Settings
@@ -223,7 +224,6 @@ async def _redis(settings: Settings) -> str:
 
 @click.command(
     "check",
-    short_help="Validate the configuration and test every part.",
     epilog=example("calotype check --config shop.toml"),
 )
 @json_option

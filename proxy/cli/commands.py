@@ -12,22 +12,23 @@ from typing import Any
 import click
 
 import proxy
-from proxy.cli.options import example
+from proxy.cli.examples import example
 
-COMMANDS = [
-    "serve",
-    "render",
-    "url",
-    "sign",
-    "explain",
-    "warm",
-    "purge",
-    "gc",
-    "config",
-    "check",
-    "import",
-    "compare",
-]
+COMMANDS = {
+    "serve": "Run the node.",
+    "render": "Render pictures without a server.",
+    "url": "Print the URL of a variant.",
+    "sign": "Sign a URL.",
+    "explain": "Explain a URL.",
+    "warm": "Generate variants before clients request them.",
+    "purge": "Purge cached variants on all nodes.",
+    "gc": "List or remove unneeded variants of the bucket.",
+    "config": "Print the effective configuration.",
+    "check": "Validate the configuration and test every part.",
+    "import": "Print the configuration of another service as TOML.",
+    "compare": "Compare a node with the server that it replaces.",
+}
+"""The commands with what they do, in the order of the help text, which imports none of them."""
 _INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -50,13 +51,17 @@ class _Program(click.Group):
             sys.exit(_INTERRUPTED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return COMMANDS
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
         command: click.Command = import_module(module_of(name)).command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(

@@ -17,7 +17,8 @@ import msgspec
 from proxy.cli.comparison_journal import ComparisonHead, ComparisonJournal
 from proxy.cli.comparison_report import write_report
 from proxy.cli.comparison_servers import is_url, node_server, open_responders, server_name
-from proxy.cli.options import Duration, config_option, example, json_option, run, settings_of
+from proxy.cli.examples import example
+from proxy.cli.options import Duration, config_option, json_option, run, settings_of
 from proxy.cli.progress import ProgressBar, progress_bar
 from proxy.cli.url import chosen_mount
 from proxy.cli.warm import keys_of
@@ -180,7 +181,6 @@ def _sentence(summed: Summary) -> str:
 
 @click.command(
     "compare",
-    short_help="Compare a node with the server that it replaces.",
     epilog=example(
         "calotype compare --access-log access.log --vendor https://images.example.com --report out.html"
     ),

@@ -11,7 +11,8 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from proxy.cli.options import example, json_option, node_options, one_line, traced_settings
+from proxy.cli.examples import example
+from proxy.cli.options import json_option, node_options, one_line, traced_settings
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Layer, Settings, variable_of
 from proxy.config.toml import MASK, duration, toml
@@ -104,7 +105,6 @@ def _means(name: str, text: str, settings: Settings) -> str:
 
 @click.command(
     "config",
-    short_help="Print the effective configuration.",
     epilog=example("calotype config --config shop.toml"),
 )
 @json_option

@@ -8,7 +8,8 @@ from typing import Any
 import click
 import msgspec
 
-from proxy.cli.options import config_option, example, json_option, originals_option, run, settings_of
+from proxy.cli.examples import example
+from proxy.cli.options import config_option, json_option, originals_option, run, settings_of
 from proxy.config.errors import ConfigError
 from proxy.node import factory
 from proxy.node.request_path import open_request_path
@@ -18,7 +19,6 @@ from proxy.telemetry.metrics import PrometheusMetrics
 
 @click.command(
     "explain",
-    short_help="Explain a URL.",
     epilog=example("calotype explain /w_100,f_auto/photo.jpg --accept image/webp --originals ~/Pictures"),
 )
 @click.argument("url")

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import click
 
-from proxy.cli.options import config_option, example, json_option, run, settings_of
+from proxy.cli.examples import example
+from proxy.cli.options import config_option, json_option, run, settings_of
 from proxy.cli.progress import progress_bar
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
@@ -138,7 +139,6 @@ class _Collector:
 
 @click.command(
     "gc",
-    short_help="List or remove unneeded variants of the bucket.",
     epilog=example("calotype gc --gone --unused-since 2026-06-01 --config shop.toml"),
 )
 @click.option("--gone", is_flag=True, help="Variants whose original does not exist any more.")

@@ -8,7 +8,8 @@ from typing import TextIO
 
 import click
 
-from proxy.cli.options import config_option, example, json_option, one_line, settings_of
+from proxy.cli.examples import example
+from proxy.cli.options import config_option, json_option, one_line, settings_of
 from proxy.config.errors import ConfigError
 from proxy.config.settings import load
 from proxy.config.toml import document, toml
@@ -94,7 +95,6 @@ def _print_transforms(found: Mapping[str, Mapping[str, int]]) -> None:
 
 @click.command(
     "import",
-    short_help="Print the configuration of another service as TOML.",
     epilog=example("calotype import imgproxy.env --from imgproxy > calotype.toml"),
 )
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path(dir_okay=False, path_type=Path))

@@ -85,11 +85,6 @@ class Duration(click.ParamType[float]):
             self.fail(str(reason), param, ctx)
 
 
-def example(line: str) -> str:
-    """An example for the help text, on one line."""
-    return f"\b\nExample:\n  {line}"
-
-
 def node_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options for settings of a node; the command receives them as `flags`, by section."""
 

@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from proxy.cli.admin_client import AdminClient
-from proxy.cli.options import config_option, example, json_option, run, settings_of, token_option
+from proxy.cli.examples import example
+from proxy.cli.options import config_option, json_option, run, settings_of, token_option
 from proxy.config.errors import ConfigError
 
 
 @click.command(
     "purge",
-    short_help="Purge cached variants on all nodes.",
     epilog=example("calotype purge --original shoes/red.jpg --config shop.toml"),
 )
 @click.option("--original", help="Purge all variants of this original, and fetch it again.")

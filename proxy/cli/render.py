@@ -14,7 +14,8 @@ from uuid import uuid4
 
 import click
 
-from proxy.cli.options import config_option, example, json_option, one_line, run, settings_of
+from proxy.cli.examples import example
+from proxy.cli.options import config_option, json_option, one_line, run, settings_of
 from proxy.cli.progress import progress_bar
 from proxy.config.errors import ConfigError
 from proxy.config.sections import DirectorySection
@@ -230,7 +231,6 @@ def _reason(failure: Exception) -> str:
 
 @click.command(
     "render",
-    short_help="Render pictures without a server.",
     epilog=example("calotype render photo.jpg w_300,h_300,c_fill -o card.webp"),
 )
 @click.argument("source", metavar="INPUT", type=click.Path(exists=True, allow_dash=True, path_type=Path))

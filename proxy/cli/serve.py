@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from proxy.cli import demo
-from proxy.cli.options import example, node_options, one_line, run, settings_of
+from proxy.cli.examples import example
+from proxy.cli.options import node_options, one_line, run, settings_of
 from proxy.config.settings import Settings
 from proxy.config.shipped import demo_configuration
 from proxy.node.runtime import exit_process
@@ -18,9 +19,7 @@ from proxy.node.serve import prepare, serve_until_signal
 from proxy.telemetry.log_writer import LogWriter
 
 
-@click.command(
-    "serve", short_help="Run the node.", epilog=example("calotype serve --originals ~/Pictures --port 8000")
-)
+@click.command("serve", epilog=example("calotype serve --originals ~/Pictures --port 8000"))
 @node_options
 @click.option("--demo", "is_demo", is_flag=True, help="Serve painted originals, and print URLs to open.")
 def command(config: Path | None, originals: Path | None, flags: dict[str, Any], is_demo: bool) -> None:

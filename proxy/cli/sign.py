@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from proxy.cli.options import config_option, example, json_option, one_line, settings_of, sign_options
+from proxy.cli.examples import example
+from proxy.cli.options import config_option, json_option, one_line, settings_of, sign_options
 from proxy.cli.url import SignOptions, signed_url
 
 
 @click.command(
     "sign",
-    short_help="Sign a URL.",
     epilog=example('calotype sign "/thumbnail?url=shoes/red.jpg&w=1234" --expires 1h --config shop.toml'),
 )
 @click.argument("url", metavar="URL")

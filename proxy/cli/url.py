@@ -6,15 +6,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from proxy.cli.options import (
-    config_option,
-    example,
-    json_option,
-    listener_url,
-    one_line,
-    settings_of,
-    sign_options,
-)
+from proxy.cli.examples import example
+from proxy.cli.options import config_option, json_option, listener_url, one_line, settings_of, sign_options
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.core.errors import BadTransform, UnknownRoute
@@ -114,7 +107,6 @@ def _signed(settings: Settings, mount: Mount, target: str, signing: SignOptions)
 
 @click.command(
     "url",
-    short_help="Print the URL of a variant.",
     epilog=example("calotype url shoes/red.jpg w_400,f_auto --sign --expires 1h --config shop.toml"),
 )
 @click.argument("key", metavar="KEY")

@@ -15,7 +15,8 @@ import click
 import msgspec
 
 from proxy.cli.admin_client import AdminClient
-from proxy.cli.options import config_option, example, json_option, one_line, run, settings_of, token_option
+from proxy.cli.examples import example
+from proxy.cli.options import config_option, json_option, one_line, run, settings_of, token_option
 from proxy.cli.progress import ProgressBar, progress_bar
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
@@ -226,7 +227,6 @@ def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
 
 @click.command(
     "warm",
-    short_help="Generate variants before clients request them.",
     epilog=example(
         "calotype warm --source shop --preset card --config shop.toml --node http://127.0.0.1:8081"
     ),
