@@ -100,30 +100,28 @@ async def running(folder: Path, *, log_to: str = "/dev/null", **changes: Any) ->
         )
     settings = load(None, flags)
     stop, ready = asyncio.Event(), asyncio.Event()
-    nowhere = open(log_to, "w")  # noqa: SIM115
-    out = LogWriter(nowhere)
-    log = open_log(out)
-    systemd = Systemd(SystemdEnvironment())
-    node = SingleProcessNode(settings, log, out, systemd)
 
     async def on_ready(_: CommandDispatcher) -> None:
         ready.set()
 
-    task = asyncio.create_task(node.run(stop, on_ready))
-    waiting = asyncio.create_task(ready.wait())
-    await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        waiting.cancel()
-        await task
-
-    async def stopped() -> None:
-        stop.set()
-        await task
-
     async with AsyncExitStack() as stack:
-        stack.callback(nowhere.close)
+        out = LogWriter(stack.enter_context(open(log_to, "w")))  # noqa: SIM115 (closed by the stack)
         stack.callback(out.close)
+        log = open_log(out)
+        systemd = Systemd(SystemdEnvironment())
         stack.callback(systemd.close)
+        node = SingleProcessNode(settings, log, out, systemd)
+        task = asyncio.create_task(node.run(stop, on_ready))
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            waiting.cancel()
+            await task
+
+        async def stopped() -> None:
+            stop.set()
+            await task
+
         stack.push_async_callback(stopped)
         client = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))

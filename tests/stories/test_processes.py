@@ -195,7 +195,9 @@ def test_workers_have_a_higher_niceness_and_processes_their_own_groups(
         assert [os.getpgid(pid) for pid in others] == others
         nice = {pid: os.getpriority(os.PRIO_PROCESS, pid) for pid in (some.process.pid, *others)}
         calm = nice[some.process.pid]
-        assert {pid for pid in nice if nice[pid] > calm} == set(some.workers())
+        # 19 is the highest niceness there is (setpriority(2)), and the tests may run with it.
+        assert {pid for pid in nice if nice[pid] > calm or calm == 19} >= set(some.workers())
+        assert {nice[pid] for pid in others if pid not in some.workers()} <= {calm}
 
 
 async def test_the_first_processes_are_copies_of_the_command(originals: Path) -> None:

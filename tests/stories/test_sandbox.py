@@ -14,7 +14,7 @@ from tests.stories.fleet import Node, running
 from tests.stories.test_commands import environment
 from tests.support import pictures
 from tests.support.fakes import temporary_file
-from tests.support.waiting import LONGEST_S
+from tests.support.waiting import LONGEST_S, eventually_sync
 
 REFUSING = """
 import ctypes, os, sys
@@ -63,6 +63,11 @@ def test_without_a_sandbox_the_node_starts_with_one_warning(tmp_path: Path, proc
     assert "sandboxed" not in rest
 
 
+def is_confined(pid: int) -> bool:
+    """Whether the seccomp filter, which is the last part of the sandbox, is installed (proc(5))."""
+    return "\nSeccomp:\t2\n" in Path(f"/proc/{pid}/status").read_text()
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_worker_has_only_its_socket_open(tmp_path: Path, processes: int) -> None:
     """Whatever the node was started with, listens on or talks through."""
@@ -73,6 +78,8 @@ def test_a_worker_has_only_its_socket_open(tmp_path: Path, processes: int) -> No
     try:
         with running(node):
             urllib.request.urlopen(f"{node.url}/w_100/photo.jpg", timeout=LONGEST_S).close()
+            # The other workers may still load their libraries.
+            eventually_sync(lambda: all(map(is_confined, node.workers())))
             workers = node.workers()
             assert workers
             for pid in workers:
