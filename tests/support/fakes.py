@@ -17,7 +17,8 @@ from proxy.core.image.faces import Face, Faces
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef, forms
-from proxy.core.transform.plan import Plan, canonical
+from proxy.core.transform.plan import Plan
+from proxy.core.transform.plan_text import canonical
 from proxy.ports.operations import NotAcknowledged
 from proxy.ports.originals import Fetched, Original, Version
 from proxy.ports.rendering import Schedule

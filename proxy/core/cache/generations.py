@@ -11,7 +11,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from proxy.core.image.original import OriginalRef, forms
-from proxy.core.transform.plan import Plan, canonical
+from proxy.core.transform.plan import Plan
+from proxy.core.transform.plan_text import canonical
 
 
 class ScopeKind(StrEnum):

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.core.transform.plan import Plan, canonical
+from proxy.core.transform.plan import Plan
+from proxy.core.transform.plan_text import canonical
 
 EPOCH = "3"
 """Increased when the renderer draws the same Plan differently; older entries are then not used."""

@@ -25,7 +25,8 @@ from proxy.core.cache.generations import PurgeScope, ScopeKind
 from proxy.core.errors import BadRequest, CalotypeError, Conflict, PurgeIncomplete, UnknownRoute
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.transform.operations import Transform
-from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
+from proxy.core.transform.plan import Plan, RenderDefaults, resolve
+from proxy.core.transform.plan_text import canonical
 from proxy.core.url.dialects.component import transform_of
 from proxy.core.url.dialects.native.urls import no_preset
 from proxy.core.url.interpret import admit, interpret, trusted

@@ -11,7 +11,7 @@ from proxy.core.image.original import OriginalRef
 from proxy.core.masking import without_secrets
 from proxy.core.transform.negotiate import accept_class
 from proxy.core.transform.operations import Transform, without_no_ops
-from proxy.core.transform.plan import canonical
+from proxy.core.transform.plan_text import canonical
 from proxy.core.url import diagnostics
 from proxy.core.url.dialects.component import components_of
 from proxy.core.url.dialects.native.urls import native_url, spell

@@ -22,7 +22,8 @@ from proxy.core.image.metadata import with_etag
 from proxy.core.image.original import Identity, OriginalRef, shown
 from proxy.core.memo import Memo
 from proxy.core.transform.negotiate import choose
-from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
+from proxy.core.transform.plan import Plan, RenderDefaults, resolve
+from proxy.core.transform.plan_text import canonical
 from proxy.core.url.diagnostics import without_faces
 from proxy.core.url.notice import notice_list
 from proxy.local.tasks import all_of

@@ -9,7 +9,8 @@ from proxy.core.cache.generations import Generations, Purge, PurgeScope, ScopeKi
 from proxy.core.cache.keys import facts_key, identity_key, original_key, variant_key
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
+from proxy.core.transform.plan import Plan, RenderDefaults, resolve
+from proxy.core.transform.plan_text import canonical
 from proxy.core.url.dialects.native.urls import parse_transform
 
 A = OriginalRef("photos", "a/b.jpg")

@@ -9,7 +9,7 @@ import pytest
 from proxy.core.cache.generations import Purge, PurgeScope, ScopeKind
 from proxy.core.errors import OriginalNotFound
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform.plan import canonical
+from proxy.core.transform.plan_text import canonical
 from tests.service.composition import Composition
 from tests.support.fakes import FakePurgeSubscriber, FakeSharedPurgeLog
 from tests.support.waiting import deadline, settle

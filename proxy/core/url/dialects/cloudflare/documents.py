@@ -7,7 +7,8 @@ from proxy.core.image.metadata import InfoDocument
 from proxy.core.image.size import Size
 from proxy.core.transform.layout import size_after
 from proxy.core.transform.operations import Transform
-from proxy.core.transform.plan import RenderDefaults, canonical, resolve
+from proxy.core.transform.plan import RenderDefaults, resolve
+from proxy.core.transform.plan_text import canonical
 
 _DEFAULTS = RenderDefaults(quality=80, effort={}, max_side_px=TRAITS[Format.WEBP].max_side_px)
 
