@@ -231,7 +231,8 @@ class Pad:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trim:
     """Cuts off borders of one colour: of `colour`, or of the upper left pixel, or with `from_lower_right` of the lower right
-    one; with a `colour` of alpha 0 transparent borders. `threshold`, 0 to 255, is how far a pixel may differ. With `equal_x` and `equal_y` opposite borders are cut alike."""
+    one; with a `colour` of alpha 0 transparent borders. `threshold`, 0 to 255, is how far a pixel may differ. With
+    `equal_x` and `equal_y` opposite borders are cut alike."""
 
     threshold: float = 10
     colour: Colour | None = None
@@ -478,10 +479,10 @@ class Transform:
 
     `quality` is on the scale of JPEG, 1 to 100; `qualities` has those for one format, and `encoder_qualities` those on the
     encoder's own scale, where None is every format without an own one. The most specific one applies. `max_bytes` reduces
-    the quality until the variant is not larger, as far as that is possible. Transparency is flattened on `background` in formats without alpha.
-    `dpr_percent`, 100 to 400, multiplies the pixels of Resize and not those of Crop. `page` is the one page or frame to
-    draw, from 1, and the last one beyond the end; `frames` is how many frames of an animation to draw. `version` makes URLs
-    differ, but not cache entries.
+    the quality until the variant is not larger, as far as that is possible. Transparency is flattened on `background` in
+    formats without alpha. `dpr_percent`, 100 to 400, multiplies the pixels of Resize and not those of Crop. `page` is the
+    one page or frame to draw, from 1, and the last one beyond the end; `frames` is how many frames of an animation to
+    draw. `version` makes URLs differ, but not cache entries.
     `further` are the originals that operations use beside that of the URL, in order; no operation does yet.
     """
 

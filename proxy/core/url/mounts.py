@@ -40,10 +40,12 @@ class RemoteSource(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """One tenant, in one dialect: a table with several dialects is several mounts with one name. `host` is lower case or `*`; `prefix` begins and ends with a slash; `location` describes the
-    source; `transforms` are complete transforms, presets applied,
-    that an unsigned URL may have besides those that the policy allows. `suffixes` is empty if keys stand for themselves in
-    all dialects of the table."""
+    """One tenant, in one dialect: a table with several dialects is several mounts with one name.
+
+    `host` is lower case or `*`; `prefix` begins and ends with a slash; `location` describes the source. `transforms` are
+    complete transforms, presets applied, that an unsigned URL may have besides those that the policy allows. `suffixes` is
+    empty if keys stand for themselves in all dialects of the table.
+    """
 
     name: str
     host: str = "*"
