@@ -94,7 +94,13 @@ def bare_s(script: Path, originals: Path) -> float:
 @contextlib.contextmanager
 def process(*command: str, url: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """A server process; a context that starts when `url` answers, and ends with SIGTERM."""
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **(env or {})}, cwd=ROOT)
+    child = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, **(env or {})},
+        cwd=ROOT,
+        start_new_session=True,
+    )
     try:
         for _ in range(400):
             with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
@@ -108,6 +114,8 @@ def process(*command: str, url: str, env: dict[str, str] | None = None) -> Itera
     finally:
         child.send_signal(signal.SIGTERM)
         child.wait(30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)  # The render processes of a bare loop would go on.
 
 
 @contextlib.contextmanager

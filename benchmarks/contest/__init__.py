@@ -1,0 +1,1 @@
+"""Calotype beside its rivals, all in one run."""
