@@ -104,6 +104,8 @@ def _pixelated(image: pyvips.Image, side_px: int) -> pyvips.Image:
 
 def _embedded(image: pyvips.Image, embed: Embed) -> pyvips.Image:
     background = embed.background
+    if background is None:
+        return image.copy_memory().embed(embed.left, embed.top, *embed.size, extend="copy")
     if background.alpha < 255 and not image.hasalpha():
         image = image.addalpha()
     colour = [background.red, background.green, background.blue, background.alpha][: image.bands]

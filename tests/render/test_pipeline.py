@@ -505,6 +505,18 @@ def test_padding_and_extension_have_their_colour() -> None:
     assert is_near(pixel(drawn, -2, -2)[:3], YELLOW)
 
 
+def test_an_extension_may_repeat_the_edges() -> None:
+    drawn = draw(pictures.quarters_as("png"), "w_40,ext_60x60:south_east:edges~f_png")
+    assert size(drawn) == (60, 60)
+    assert pixel(drawn, 0, 0) == pixel(drawn, 20, 30)
+    assert pixel(drawn, 59, 0) == pixel(drawn, 59, 30)
+    assert pixel(drawn, 0, 59) == pixel(drawn, 20, 59)
+    assert pixel(drawn, 30, 3) == pixel(drawn, 30, 30)
+    assert len(pixel(drawn, 0, 0)) == 3
+    still = draw(drawn, "ext_70x70:edges,b_transparent~f_png")
+    assert len(pixel(still, 0, 0)) == 3
+
+
 def test_squares_have_the_mean_colour() -> None:
     drawn = draw(ramp(100, 100).pngsave_buffer(), "e_pixelate:30,f_png")
     assert size(drawn) == (100, 100)

@@ -163,7 +163,7 @@ rich_components = st.builds(
             "extend": st.builds(Extend, width_px=sizes, height_px=sizes, gravity=names | points | shifts)
             | st.builds(Extend, width_px=sizes, gravity=names)
             | st.builds(Extend, height_px=sizes)
-            | st.builds(Extend, ratio=ratios, gravity=names),
+            | st.builds(Extend, ratio=ratios, gravity=names, repeats_edges=st.booleans()),
             "padding_px": st.tuples(*(st.integers(0, 900) for _ in range(4))),
             "qualities": st.dictionaries(_lossy, _qualities, min_size=1).map(lambda by: tuple(by.items())),
             "encoder_qualities": st.dictionaries(_lossy, _qualities, min_size=1).map(

@@ -78,7 +78,7 @@ def _universal(transform: Transform, facts: Facts) -> Format:
     for command in outline(effective(transform.ops), _NO_LIMIT_PX, size):
         match command:
             case Embed(background=background):
-                has_alpha = has_alpha or background.alpha < _OPAQUE
+                has_alpha = has_alpha or (background is not None and background.alpha < _OPAQUE)
             case Flatten():
                 has_alpha = False
     return Format.PNG if has_alpha else Format.JPEG

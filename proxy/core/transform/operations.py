@@ -208,13 +208,14 @@ class Crop:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extend:
     """Embeds the canvas in a larger one of at least this size, or of this `ratio`, width to height; `gravity` divides
-    the free space."""
+    the free space. With `repeats_edges` that has the pixels of the nearest edge, and not `background`."""
 
     width_px: int | None = None
     height_px: int | None = None
     ratio: Fraction | None = None
     gravity: Gravity = CENTER
     background: Colour = TRANSPARENT
+    repeats_edges: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -562,6 +563,8 @@ def simplified(op: Operation) -> Operation:
                 )
             is_whole = op.width is None and op.height is None and op.ratio is None
             return Crop() if is_whole and not isinstance(op.at, Offset) else op
+        case Extend(repeats_edges=True):
+            return replace(op, background=TRANSPARENT)
         case Choice(condition, then, otherwise):
             return Choice(condition, effective(then), effective(otherwise))
         case _:

@@ -154,7 +154,7 @@ def _padded_as_one(ops: tuple[Operation, ...]) -> tuple[Operation, ...]:
         match found[-1:], op:
             case (
                 [Resize(fit=Fit.INSIDE, ratio=None) as resize],
-                Extend(width_px=int(), height_px=int(), ratio=None),
+                Extend(width_px=int(), height_px=int(), ratio=None, repeats_edges=False),
             ) if (resize.width, resize.height) == (op.width_px, op.height_px) and _is_extendable(resize):
                 found[-1] = replace(resize, fit=Fit.CONTAIN, gravity=op.gravity, background=op.background)
             case _:
@@ -202,7 +202,8 @@ def _resolved(op: Operation, transform: Transform, limit_px: int, has_alpha: boo
             return op if is_opaque else replace(op, background=op.background.on_white)
         case Extend() | Pad():
             op = enlarged(op, transform.dpr_percent or 100)
-            return op if has_alpha else replace(op, background=op.background.on_white)
+            is_unfilled = isinstance(op, Extend) and op.repeats_edges
+            return op if has_alpha or is_unfilled else replace(op, background=op.background.on_white)
         case Flatten(colour):
             return Flatten(colour.on_white)
         case Choice(condition, then, otherwise):

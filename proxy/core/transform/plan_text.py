@@ -72,7 +72,7 @@ def _text(op: Operation) -> str:
             return f"crop:{_box_text(op)}:{_position_text(at)}"
         case Extend(ratio=by):
             box = f"{op.width_px or ''}x{op.height_px or ''}" + _ratio_text(by)
-            return f"extend:{box}:{_position_text(op.gravity)}:{op.background.hex}"
+            return f"extend:{box}:{_position_text(op.gravity)}:{'edges' if op.repeats_edges else op.background.hex}"
         case Pad():
             sides = f"{op.top_px}:{op.right_px}:{op.bottom_px}:{op.left_px}"
             return f"pad:{sides}:{op.background.hex}"

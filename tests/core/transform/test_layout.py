@@ -54,6 +54,10 @@ WHOLE = Box(0, 0, 1000, 500)
         ("w_2000,el_only", [Load(WHOLE, Size(2000, 1000))]),
         ("w_400,el_only", [Load(WHOLE, Size(1000, 500))]),
         ("w_300,h_300,c_fill", [Load(WHOLE, Size(600, 300)), Cut(Box(150, 0, 300, 300))]),
+        (
+            "w_300,ext_300x300:edges,b_f00",
+            [Load(WHOLE, Size(300, 150)), Embed(Size(300, 300), 0, 75, None)],
+        ),
         ("if_w_gt_900~w_400~if_end", [Load(WHOLE, Size(400, 200))]),
         ("if_w_gt_1000~w_400~if_end", [Load(WHOLE, Size(1000, 500))]),
         ("if_ar_lt_1~w_400~if_else~w_200~if_end", [Load(WHOLE, Size(200, 100))]),

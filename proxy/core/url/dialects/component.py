@@ -108,7 +108,8 @@ class Component(NamedTuple):
         found += [self.trim] if self.trim else []
         found += self._sizing()
         if self.extend:
-            found.append(replace(self.extend, background=background))
+            own = self.extend.background if self.extend.repeats_edges else background
+            found.append(replace(self.extend, background=own))
         if self.padding_px:
             top, right, bottom, left = self.padding_px
             found.append(
@@ -282,11 +283,16 @@ def _with(component: Component, op: SingleOperation) -> Component | None:
         case Extend():
             if not is_sized or component.extend or component.padding_px or component.background:
                 return None
-            return None if _is_padded(component) else _coloured(component._replace(extend=op), op.background)
+            if _is_padded(component):
+                return None
+            extended = component._replace(extend=op)
+            return extended if op.repeats_edges else _coloured(extended, op.background)
         case Pad():
             if not is_sized or component.padding_px or component.background or _is_padded(component):
                 return None
-            if component.extend and component.extend.background != op.background:
+            if component.extend and (
+                component.extend.repeats_edges or component.extend.background != op.background
+            ):
                 return None
             sides = (op.top_px, op.right_px, op.bottom_px, op.left_px)
             return _coloured(component._replace(padding_px=sides), op.background)

@@ -190,6 +190,11 @@ def _sized(
             )
         cover = Resize(width=width, height=height, fit=Fit.COVER, enlarge=Enlarge.ALLOW)
         return [*_fitted(of, width, height, factor), *turns, cover, *colours]
+    if of.fit == "clamp" and is_box:
+        if not isinstance(width, int) or not isinstance(height, int):
+            raise UnsupportedValue("is not supported with parts of the original beside fit=clamp")
+        inside = Resize(width=width, height=height, enlarge=Enlarge.ALLOW)
+        return [inside, *turns, *colours, Extend(width_px=width, height_px=height, repeats_edges=True)]
     if not is_box or of.fit not in ("fill", "fillmax"):
         return [*_fitted(of, width, height, factor), *turns, *colours]
     background = of.fill_colour or of.background or WHITE

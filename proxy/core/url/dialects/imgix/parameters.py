@@ -127,8 +127,8 @@ PARAMETERS = (
     row("h height", "height", length, _SIZE_NOTE),
     row(
         "fit f", "fit", fit,
-        "clip, crop, fill, fillmax, max, min and scale. With one side, the other one follows the picture. clamp and "
-        "facearea are always refused.",
+        "clamp, clip, crop, fill, fillmax, max, min and scale. With one side, the other one follows the picture. "
+        "facearea is always refused, and clamp with parts of the original.",
         support=_APPROXIMATED,
     ),
     row(

@@ -31,8 +31,7 @@ _ALPHA_FIRST = re.compile(r"[0-9a-fA-F]{4}|[0-9a-fA-F]{8}", re.ASCII)
 _NO_FILE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 _PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
 
-FITS = ("clip", "crop", "fill", "fillmax", "max", "min", "scale")
-_OTHER_FITS = ("clamp", "facearea")
+FITS = ("clamp", "clip", "crop", "fill", "fillmax", "max", "min", "scale")
 CROPS = ("top", "bottom", "left", "right", "faces", "entropy", "edges", "focalpoint")
 FORMATS: dict[str, Format | None] = {
     **dict.fromkeys(("jpg", "pjpg"), Format.JPEG),
@@ -61,8 +60,8 @@ _COLUMNS, _ROWS = {"left": 0.0, "center": 0.5, "right": 1.0}, {"top": 0.0, "midd
 
 
 def fit(text: str) -> str:
-    if text.partition(",")[0] in _OTHER_FITS:
-        raise UnsupportedValue("is not supported: the node has no fit=clamp and no fit=facearea")
+    if text.partition(",")[0] == "facearea":
+        raise UnsupportedValue("is not supported: the node has no fit=facearea")
     return choice(*FITS)(text)
 
 

@@ -6,7 +6,7 @@ Longer than other files because it is one table with the readers and writers of 
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar, assert_never
 from urllib.parse import quote
@@ -82,6 +82,7 @@ _COMPARISON = re.compile(
 )
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _NO_NAME = "*"
+_EDGES = ":edges"
 _SEPARATORS = re.compile(r"[%,~]")
 _MAX_DIGITS = 18
 
@@ -292,6 +293,8 @@ def _sides(value: str) -> tuple[int, int, int, int]:
 
 
 def _extend(value: str) -> Extend:
+    if value.endswith(_EDGES):
+        return replace(_extend(value.removesuffix(_EDGES)), repeats_edges=True)
     box, _, gravity = value.partition(":")
     width, mark, height = box.partition("x")
     if mark and (width or height):
@@ -316,7 +319,8 @@ def _still(gravity: Gravity) -> Gravity:
 def _extend_text(extend: Extend) -> str:
     size = f"{extend.width_px or ''}x{extend.height_px or ''}"
     box = size if extend.ratio is None else _ratio_text(extend.ratio)
-    return box if extend.gravity == CENTER else f"{box}:{_gravity_text(extend.gravity)}"
+    gravity = "" if extend.gravity == CENTER else f":{_gravity_text(extend.gravity)}"
+    return f"{box}{gravity}{_EDGES if extend.repeats_edges else ''}"
 
 
 def _stored(value: str) -> bool:

@@ -105,6 +105,9 @@ SIZES = [
     ("fit=min&w=600", WIDE, (300, 200)),
     ("fit=min", WIDE, (300, 200)),
     ("fit=fill&w=400&h=400", WIDE, (400, 400)),
+    ("fit=clamp&w=400&h=400", WIDE, (400, 400)),
+    ("fit=clamp&w=100&h=100&dpr=2", WIDE, (200, 200)),
+    ("fit=clamp&w=600", WIDE, (600, 400)),
     ("fit=fill&w=100&h=100", WIDE, (100, 100)),
     ("fit=fill&w=600", WIDE, (600, 400)),
     ("fit=fillmax&w=400&h=400", WIDE, (400, 400)),
@@ -259,6 +262,7 @@ def contain(enlarge: Enlarge, background: Colour = WHITE) -> Resize:
     ("query", "expected"),
     [
         ("fit=fill", [contain(Enlarge.ALLOW)]),
+        ("fit=clamp", [Resize(width=400, height=300, enlarge=Enlarge.ALLOW), Extend(width_px=400, height_px=300, repeats_edges=True)]),
         ("fit=fill&fill=solid&fill-color=f00", [contain(Enlarge.ALLOW, RED)]),
         ("fit=fill&bg=f00", [contain(Enlarge.ALLOW, RED), Flatten(RED)]),
         ("fit=fill&bg=f00&fill-color=white", [contain(Enlarge.ALLOW), Flatten(RED)]),

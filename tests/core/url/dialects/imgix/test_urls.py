@@ -112,7 +112,7 @@ def test_an_equal_native_url() -> None:
         ("w=auto", "parameter w must be a decimal number"),
         ("width=0", "parameter width must be pixels, or a part"),
         ("h=-3", "parameter h must be pixels"),
-        ("fit=cover", "parameter fit must be one of clip, crop"),
+        ("fit=cover", "parameter fit must be one of clamp, clip"),
         ("fit=crop&crop=top,middle", "parameter crop must be one of top"),
         ("fit=crop&ar=16-9", "parameter ar must be width to height"),
         ("fit=crop&ar=0:9", "parameter ar must be width to height"),
@@ -174,7 +174,7 @@ POLISHING = [
     "colorquant=16", "usm=-20", "loop=3",
 ]  # fmt: skip
 CHANGING = [
-    "fit=clamp", "fit=facearea,fill", "fit=fill&fill=blur", "rot=45", "mark=/logo.png", "mark64=L2xvZ28ucG5n", "m=x",
+    "fit=clamp&w=0.5&h=9", "fit=facearea,fill", "fit=fill&fill=blur", "rot=45", "mark=/logo.png", "mark64=L2xvZ28ucG5n", "m=x",
     "txt=0", "t=Hello", "blend=ff0000", "b=x", "mask=ellipse", "border=5,f00", "border-radius=5", "duotone=000,fff",
     "htn=5", "exp=5", "vib=5", "high=-5", "shad=5", "trim=auto&trim-pad=5", "face-blur=5", "bg-remove=true",
     "bg-replace=sea", "monochrome=80ff0000", "frame=1-5", "reverse=true", "expires=soon", "transparency=grid",
