@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.http.conftest import Running, running, shares_node
+from tests.http.test_operations import Api
 from tests.support import pictures
 from tests.support.fakes import temporary_file
 
@@ -133,6 +134,24 @@ async def test_sizes_and_formats(node: Running, steps: str, size: tuple[int, int
 async def test_statuses(node: Running, url: str, status: int) -> None:
     answer = await node.get(url)
     assert answer.status == status, answer.body
+
+
+@shares_node
+async def test_a_purge_of_a_url_purges_the_default_picture_that_it_shows(node: Running) -> None:
+    url = "/demo/tr:w-57,di-photo.jpg/missing.jpg"
+    await node.get(url)
+    assert "hit" in (await node.get(url)).cache
+    api = await Api.of(node)
+    assert (await api.call("POST", "/v1/purge?mount=demo", {"url": url}))[0] == 200
+    assert "hit" not in (await node.get(url)).cache
+
+
+@shares_node
+async def test_a_default_picture_that_is_there_itself_is_a_hit(node: Running) -> None:
+    url = "/demo/tr:w-58,di-photo.jpg/photo.jpg"
+    for _ in range(3):
+        answer = await node.get(url)
+    assert (answer.status, "hit; detail=memory" in answer.cache) == (200, True), answer.cache
 
 
 @shares_node

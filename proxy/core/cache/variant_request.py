@@ -28,7 +28,7 @@ class VariantRequest:
     @cached_property
     def candidates(self) -> tuple[OriginalRef, ...]:
         """The names of the URL's original, in the order of the lookups."""
-        return self.ref, *self.alternatives, *self.defaults
+        return tuple(dict.fromkeys((self.ref, *self.alternatives, *self.defaults)))
 
     @cached_property
     def lookups(self) -> tuple[tuple[OriginalRef, ...], ...]:

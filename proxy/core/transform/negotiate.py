@@ -5,12 +5,24 @@ values of Accept. The node never answers 406.
 """
 
 import re
+from collections.abc import Iterable
 
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.size import Size
 from proxy.core.transform.layout import Embed, outline
-from proxy.core.transform.operations import Auto, Flatten, Transform, effective
+from proxy.core.transform.operations import (
+    Auto,
+    Choice,
+    Extend,
+    Fit,
+    Flatten,
+    Operation,
+    Pad,
+    Resize,
+    Transform,
+    effective,
+)
 
 AcceptClass = frozenset[Format]
 
@@ -73,15 +85,34 @@ def _choose_auto(
 def _universal(transform: Transform, facts: Facts) -> Format:
     """A format that every browser shows: PNG if the result may have transparency, of the original or of what is added
     around it, else JPEG."""
-    has_alpha = facts.alpha
+    ops, has_alpha = effective(transform.ops), facts.alpha
+    if any(isinstance(op, Choice) for op in ops):
+        return Format.PNG if _may_have_alpha(ops, has_alpha=has_alpha) else Format.JPEG
     size = Size(facts.width_px, facts.height_px)
-    for command in outline(effective(transform.ops), _NO_LIMIT_PX, size):
+    for command in outline(ops, _NO_LIMIT_PX, size):
         match command:
             case Embed(background=background):
                 has_alpha = has_alpha or (background is not None and background.alpha < _OPAQUE)
             case Flatten():
                 has_alpha = False
     return Format.PNG if has_alpha else Format.JPEG
+
+
+def _may_have_alpha(ops: Iterable[Operation], *, has_alpha: bool) -> bool:
+    """Whether a condition may select operations after which there is transparency. The sizes that decide it depend on the
+    output too."""
+    for op in ops:
+        match op:
+            case Choice(_, then, otherwise):
+                branches = (then, otherwise)
+                has_alpha = any(_may_have_alpha(branch, has_alpha=has_alpha) for branch in branches)
+            case Flatten():
+                has_alpha = False
+            case Extend(repeats_edges=True):
+                pass
+            case Extend() | Pad() | Resize(fit=Fit.CONTAIN):
+                has_alpha = has_alpha or op.background.alpha < _OPAQUE
+    return has_alpha
 
 
 _OPAQUE = 255

@@ -565,8 +565,6 @@ def simplified(op: Operation) -> Operation:
             return Crop() if is_whole and not isinstance(op.at, Offset) else op
         case Extend(repeats_edges=True):
             return replace(op, background=TRANSPARENT)
-        case Choice(condition, then, otherwise):
-            return Choice(condition, effective(then), effective(otherwise))
         case _:
             return op
 
@@ -618,15 +616,27 @@ def effective(ops: Iterable[Operation]) -> tuple[Operation, ...]:
     """`ops` without everything that changes no picture: those of equal pictures become equal."""
     found: list[Operation] = []
     for op in ops:
-        last = found[-1] if found else None
-        if isinstance(op, Turn) and isinstance(last, Turn):
-            both = last.then(op)
-            found[-1:] = [both] if both else []
-        elif isinstance(op, Choice) and effective(op.then) == effective(op.otherwise):
-            found = list(effective((*found, *op.then)))
-        elif not changes_nothing(op):
-            found.append(simplified(op))
+        _add_effective(found, op)
     return tuple(found)
+
+
+def _add_effective(found: list[Operation], op: Operation) -> None:
+    last = found[-1] if found else None
+    if isinstance(op, Choice):
+        then, otherwise = effective(op.then), effective(op.otherwise)
+        if then != otherwise:
+            found.append(Choice(op.condition, then, otherwise))
+            return
+        for each in then:
+            if isinstance(each, Choice):
+                found.append(each)
+            else:
+                _add_effective(found, each)
+    elif isinstance(op, Turn) and isinstance(last, Turn):
+        both = last.then(op)
+        found[-1:] = [both] if both else []
+    elif not changes_nothing(op):
+        found.append(simplified(op))
 
 
 def without_no_ops(transform: Transform) -> Transform:

@@ -155,10 +155,11 @@ class Dispatch:
         host = host_name(origin.partition("://")[2])
         interpreted = interpret(rules, host, raw, mount=mount, verify=trusted, refuse=lambda _: None)
         parsed, ref = interpreted.parsed, interpreted.ref
-        if interpreted.alternatives:
-            found = await self.purges.find(interpreted.candidates)
+        names = (*interpreted.candidates, *interpreted.defaults)
+        if len(names) > 1:
+            found = await self.purges.find(names)
             if found is None:
-                return await self.purges.purge(list(map(PurgeScope.of_original, interpreted.candidates)))
+                return await self.purges.purge(list(map(PurgeScope.of_original, names)))
             ref = found
         if isinstance(parsed, OriginalUrl):
             return await self.purges.purge_and_revalidate([ref], [PurgeScope.of_original(ref)])

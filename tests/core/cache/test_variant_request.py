@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from proxy.core.cache.freshness import Freshness
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.negotiate import accept_class
@@ -40,9 +41,24 @@ def test_further_originals_distinguish_variants() -> None:
 
 def test_candidates_for_an_original_are_part_of_a_request() -> None:
     alone, logo = request("w_9"), OriginalRef("logos", "logo")
-    named = replace(alone, alternatives=(OriginalRef("photos", "a.jpg"), OriginalRef("photos", "a.png")))
+    named = replace(alone, alternatives=(OriginalRef("photos", "a.webp"), OriginalRef("photos", "a.png")))
     assert alone.candidates == (alone.ref,)
     assert named.candidates == (alone.ref, *named.alternatives)
     assert named.by_value != alone.by_value
     with_logo = replace(named, transform=replace(named.transform, further=(logo,)))
     assert with_logo.refs == (*named.candidates, logo)
+
+
+def test_a_default_is_the_last_candidate() -> None:
+    other, default = OriginalRef("photos", "a.png"), OriginalRef("photos", "none.png")
+    one = replace(request("w_9"), alternatives=(other,), defaults=(default,))
+    assert one.candidates == (one.ref, other, default)
+    fresh = Freshness("1", 9.0)
+    assert [one.is_default((fresh,) * count) for count in (1, 2, 3)] == [False, False, True]
+
+
+def test_a_default_that_is_the_original_itself_is_one_candidate() -> None:
+    alone = request("w_9")
+    same = replace(alone, defaults=(alone.ref,))
+    assert same.candidates == alone.candidates
+    assert not same.is_default((Freshness("1", 9.0),))

@@ -132,6 +132,12 @@ SEEN_THROUGH = Colour(255, 0, 0, 254)
         (parse_transform("w_9,h_9,c_pad,b_00000000", {}), Format.JPEG),
         (parse_transform("w_5,h_3,c_crop~w_9,h_9,c_pad,b_00000000", {}), Format.PNG),
         (parse_transform("w_5,h_4,c_fill,g_auto~a_90~w_4,h_5,c_pad,b_00000000", {}), Format.JPEG),
+        # Which branch is drawn depends on dpr, limits and the orientation too.
+        (parse_transform("w_500~if_w_gt_600~pad_10,b_ffffff00~if_end", {}), Format.PNG),
+        (parse_transform("if_w_gt_600~w_9~if_else~ext_9x9,b_ffffff00~if_end~w_5", {}), Format.PNG),
+        (parse_transform("if_w_gt_600~pad_10,b_ffffff00~e_flatten:fff~if_else~w_9~if_end", {}), Format.JPEG),
+        (parse_transform("if_w_gt_600~pad_10,b_ffffff00~if_end~e_flatten:fff", {}), Format.JPEG),
+        (parse_transform("if_w_gt_600~ext_9x9:edges~if_else~pad_5,b_fff~if_end", {}), Format.JPEG),
     ],
 )
 def test_auto_considers_the_alpha_of_the_variant(transform: Transform, kind: Format) -> None:

@@ -6,7 +6,17 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 
-from proxy.core.transform.operations import Colour, Part, Turn, without_no_ops
+from proxy.core.transform.conditions import Comparison, Condition, Measure, Relation
+from proxy.core.transform.operations import (
+    Choice,
+    Colour,
+    Operation,
+    Part,
+    Pixelate,
+    Turn,
+    effective,
+    without_no_ops,
+)
 from proxy.core.url.dialects.component import Component, transform_of
 from tests.support.strategies import chains
 
@@ -54,6 +64,14 @@ def test_two_turns_are_one(first: Turn, second: Turn) -> None:
 def test_removing_no_ops_is_idempotent(chain: tuple[Component, ...]) -> None:
     once = without_no_ops(transform_of(chain))
     assert without_no_ops(once) == once
+
+
+def test_nested_conditions_take_no_longer_than_their_operations() -> None:
+    """Each branch is read once: depth is no exponent."""
+    op: Operation = Pixelate(2)
+    for depth in range(30):
+        op = Choice(Condition(((Comparison(Measure.WIDTH, Relation.MORE, Fraction(depth)),),)), (op,))
+    assert effective([op]) == (op,)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ OPTIONS = (
         support=Support.APPROXIMATED,
         note="Without it, that of the original if browsers show it; in a hosted URL with options, auto. avif is AVIF for "
         "every client. jpeg and baseline-jpeg are one format. json has the sizes of "
-        "the picture and of the original.",
+        "the picture, which the limits of the node do not bound, and of the original.",
     ),
     CloudflareOption(
         names=("quality", "q"),

@@ -45,8 +45,16 @@ class _Undecided:
     then: tuple[tuple[Operation, ...], Scope] | None = None
 
 
-_Branch = bool | _Undecided | None
-"""Whether the components are read, or a condition on the original is open; None where no condition is."""
+@dataclass(slots=True)
+class _Decided:
+    """A condition that is true or not: whether the components are read now, and whether those are the second branch."""
+
+    applies: bool
+    has_else: bool = False
+
+
+_Branch = _Decided | _Undecided | None
+"""The condition that is open."""
 
 
 def read_components(segments: tuple[str, ...], requested: CloudinaryRequested) -> None:
@@ -63,7 +71,7 @@ def read_components(segments: tuple[str, ...], requested: CloudinaryRequested) -
             branch = _next_branch(branch, condition, requested)
             pairs = pairs[1:]
             ends_here = bool(pairs) and not _closes(components[position + 1 :])
-        if branch is not False and pairs:
+        if pairs and not (isinstance(branch, _Decided) and not branch.applies):
             _read(pairs, requested)
         if ends_here:
             branch = _next_branch(branch, _END, requested)
@@ -80,13 +88,15 @@ def _next_branch(branch: _Branch, condition: str, requested: CloudinaryRequested
         match branch:
             case None:
                 raise BadTransform("parameter if_else needs a condition before it")
+            case _Decided(has_else=True) | _Undecided(then=tuple()):
+                raise BadTransform("parameter if_else is given twice for one condition")
             case _Undecided():
                 _check_output(branch, requested)
                 branch.then = tuple(requested.ops), requested.scope
                 requested.ops, requested.scope = [], deepcopy(branch.scope)
                 return branch
-            case bool():
-                return not branch
+            case _Decided(applies):
+                return _Decided(not applies, has_else=True)
     if branch is not None:
         raise NotSupported("parameter if may not stand between another if and its if_end")
     try:
@@ -94,7 +104,7 @@ def _next_branch(branch: _Branch, condition: str, requested: CloudinaryRequested
     except ValueError as reason:
         raise refusal(reason, f"parameter if {reason}") from None
     if not isinstance(outcome, Condition):
-        return outcome
+        return _Decided(outcome)
     undecided = _Undecided(outcome, requested.ops, requested.scope, _output(requested))
     requested.ops, requested.scope = [], deepcopy(requested.scope)
     return undecided

@@ -9,7 +9,7 @@ has at most MAX_TERMS terms.
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -63,7 +63,12 @@ class Scope:
     is_original: bool = True
 
     def canvas(self, width_px: int | None, height_px: int | None) -> None:
-        """Notes the size after an operation that changes it."""
+        """Notes the size after an operation that changes it. Variables keep the size that they were made of."""
+        if self.variables:
+            self.variables = {
+                name: _after_change(value, is_original=self.is_original)
+                for name, value in self.variables.items()
+            }
         self.width_px, self.height_px, self.is_original = width_px, height_px, False
 
     def merged(self, other: "Scope") -> "Scope":
@@ -78,6 +83,34 @@ class Scope:
             self.height_px if self.height_px == other.height_px else None,
             self.is_original and other.is_original,
         )
+
+
+_BOUND = {
+    Measure.WIDTH: Measure.ORIGINAL_WIDTH,
+    Measure.HEIGHT: Measure.ORIGINAL_HEIGHT,
+    Measure.ASPECT: Measure.ORIGINAL_ASPECT,
+}
+
+
+def _after_change(value: Value, *, is_original: bool) -> Value:
+    """A value of the canvas once that has changed: one of the original if the canvas was that, else unknown."""
+    match value:
+        case Relative(factor, measure) if measure in _BOUND:
+            return Relative(factor, _BOUND[measure]) if is_original else Unknown(measure)
+        case Condition(alternatives):
+            compared = [each for comparisons in alternatives for each in comparisons]
+            if not is_original and any(each.measure in _BOUND for each in compared):
+                return Unknown("a condition")
+            return Condition(
+                tuple(
+                    tuple(
+                        replace(each, measure=_BOUND.get(each.measure, each.measure)) for each in comparisons
+                    )
+                    for comparisons in alternatives
+                )
+            )
+        case _:
+            return value
 
 
 _OF_ORIGINAL = frozenset(
@@ -244,7 +277,10 @@ def _comparison(measure: Measure, factor: Fraction, relation: Relation, number: 
         factor, relation, number = -factor, relation.mirrored, -number
     if not factor or number <= 0:
         return relation.holds(factor, number)
-    return Condition(((Comparison(measure, relation, _bounded(number / factor)),),))
+    number = _bounded(number / factor)
+    if number.numerator > _MOST:
+        raise ValueError(f"must compare sizes with numbers up to {_MOST}, and no finer fractions")
+    return Condition(((Comparison(measure, relation, number),),))
 
 
 def _equal(relation: Relation) -> Callable[[Value, Value], Value]:

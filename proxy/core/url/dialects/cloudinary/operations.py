@@ -15,7 +15,9 @@ from proxy.core.transform.operations import (
     WHITE,
     WHOLE,
     AsStored,
+    Choice,
     Crop,
+    Effect,
     Enlarge,
     Extend,
     Fit,
@@ -34,6 +36,7 @@ from proxy.core.transform.operations import (
     Trim,
     Turn,
     TurnToShape,
+    with_branches,
 )
 from proxy.core.url.dialects.cloudinary.expressions import Scope
 from proxy.core.url.dialects.cloudinary.requested import CloudinaryRequested, OffsetPoint, Parameters
@@ -313,15 +316,23 @@ def _note(requested: CloudinaryRequested, op: Operation) -> None:
                 scope.canvas(scope.height_px, scope.width_px)
         case Resize() | Crop() | Extend() | Pad() | Trim() | TurnToShape() | AsStored():
             scope.canvas(None, None)
+        case Choice():
+            if not all(isinstance(each, Choice | Effect) for each in with_branches([op])):
+                scope.canvas(None, None)
         case _:
             pass
 
 
 def multiplied(op: Operation, factor: Fraction) -> Operation:
     """`op` with its pixels times a device pixel ratio that a Transform cannot have."""
-    if not isinstance(op, Resize):
-        return op
-    return replace(op, width=_enlarged(op.width, factor), height=_enlarged(op.height, factor))
+    match op:
+        case Resize():
+            return replace(op, width=_enlarged(op.width, factor), height=_enlarged(op.height, factor))
+        case Choice(condition, then, otherwise):
+            branches = (tuple(multiplied(each, factor) for each in branch) for branch in (then, otherwise))
+            return Choice(condition, *branches)
+        case _:
+            return op
 
 
 def _enlarged(length: Length | None, factor: Fraction) -> Length | None:

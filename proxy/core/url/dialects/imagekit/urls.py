@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from proxy.core.errors import BadTransform, BadUrl, CalotypeError, NotSupported, UnknownRoute
 from proxy.core.nearest import meant, named, nearest
-from proxy.core.transform.operations import NOTHING, Auto, Effect, Operation, Transform
+from proxy.core.transform.operations import NOTHING, Auto, Choice, Effect, Operation, Transform, with_branches
 from proxy.core.url.dialects.component import MAX_EFFECTS, Component, components_of, transform_of
 from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported, UnsupportedValue
 from proxy.core.url.dialects.imagekit.parameters import BY_NAME, DOCUMENTED
@@ -247,13 +247,15 @@ def _dpr_percent(steps: Sequence[Step]) -> int | None:
 
 def _check(ops: Sequence[Operation]) -> None:
     """Raises BadTransform for more effects than native URLs can have."""
-    if len(ops) > MAX_EFFECTS and sum(isinstance(op, Effect) for op in ops) > MAX_EFFECTS:
+    every = list(with_branches(ops))
+    if len(every) > MAX_EFFECTS and sum(isinstance(op, Effect) for op in every) > MAX_EFFECTS:
         raise BadTransform(f"the URL has more than {MAX_EFFECTS} effects and backgrounds")
 
 
 def _checked(transform: Transform) -> Transform:
     """`transform` if native URLs can have as many operations. Raises BadTransform."""
-    if len(transform.ops) > MAX_COMPONENTS and len(components_of(transform)) > MAX_COMPONENTS:
+    is_long = len(transform.ops) > MAX_COMPONENTS or any(isinstance(op, Choice) for op in transform.ops)
+    if is_long and len(components_of(transform)) > MAX_COMPONENTS:
         raise BadTransform("the presets of the URL have too many operations")
     return transform
 

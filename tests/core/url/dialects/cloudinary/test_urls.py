@@ -36,6 +36,7 @@ PRESETS: Presets = {
         "card": "w_480,h_320,c_fill,f_auto",
         "grey": "e_grayscale,v_3",
         "two": "w_9~e_sepia",
+        "sized": "if_w_gt_300~w_100~if_end",
     }.items()
 }
 READING = Reading(presets=PRESETS)
@@ -235,6 +236,11 @@ def test_conditions_choose_components(transformation: str, tone: Tone | None) ->
         ("if_ar_gt_1,w_300/if_end/if_ar_lte_1,h_300/if_end/e_sepia", "if_ar_gt_1~w_300,el_allow~if_end~if_ar_lte_1~h_300,el_allow~if_end~e_sepia:80"),
         ("if_w_gt_300/w_0.5/w_0.5", "if_w_gt_300~rw_0.5,el_allow~rw_0.5,el_allow~if_end"),
         ("if_w_gt_300/w_100/if_else/w_100/if_end", "w_100,el_allow"),
+        ("dpr_0.5/if_iw_gt_100,w_200/if_else,w_100", "if_w_gt_100~w_100,el_allow~if_else~w_50,el_allow~if_end"),
+        ("c_scale,w_500,h_500/t_sized/if_w_gt_300,e_sepia", "w_500,h_500,c_scale~if_w_gt_300~w_100~if_end~if_w_gt_300~e_sepia:80~if_end"),
+        ("t_sized/if_iw_gt_300,e_sepia", "if_w_gt_300~w_100~if_end~if_iw_gt_300~e_sepia:80~if_end"),
+        ("$ow_iw/c_limit,w_100/if_$ow_gt_1000,e_sepia", "w_100~if_iw_gt_1000~e_sepia:80~if_end"),
+        ("$big_w_gt_1000_and_ar_lt_2/c_limit,w_100/if_$big,e_sepia", "w_100~if_iw_gt_1000_and_iar_lt_2~e_sepia:80~if_end"),
         ("if_w_gt_300/$a_5/if_else/$a_5/if_end/c_limit,w_$a", "w_5"),
         ("$a_5/if_w_gt_300/$a_9,c_limit,w_$a/if_else/c_limit,w_$a/if_end", "if_w_gt_300~w_9~if_else~w_5~if_end"),
         ("if_w_gt_300/c_fill,w_9,h_9/if_else/c_fill,w_9,h_9,g_north/if_end/if_w_eq_9,e_sepia", "if_w_gt_300~c_fill,w_9,h_9~if_else~c_fill,w_9,h_9,g_north~if_end~e_sepia:80"),
@@ -252,6 +258,14 @@ def test_conditions_on_sizes_are_operations(transformation: str, native_chain: s
         ("if_w_gt_300,q_50", "may decide operations only"),
         ("if_w_gt_300/e_sepia/if_else/f_png/if_end", "may decide operations only"),
         ("if_w_gt_300/t_card/if_end", "may decide operations only"),
+        ("if_w_gt_300/w_3/if_else/w_4/if_else/w_5/if_end", "if_else is given twice"),
+        ("if_1_eq_1/w_3/if_else/w_4/if_else/w_5/if_end", "if_else is given twice"),
+        ("if_iw_gt_123456.123457/w_3/if_end", "must compare sizes with numbers up to"),
+        ("$ow_iw/c_crop,w_9,h_9/w_$ow", "parameter w depends on iw of the original"),
+        (
+            "c_limit,w_90/$b_w_gt_9/c_limit,w_80/if_$b/e_sepia/if_end",
+            "parameter if depends on a condition of the original",
+        ),
         ("if_w_gt_300/if_w_gt_400,e_sepia/if_end", "parameter if may not stand"),
         ("if_w_gt_300/$a_5/if_end/w_$a", "parameter w depends on a condition of the original"),
         ("if_1/e_sepia/if_end", "parameter if must compare"),

@@ -22,6 +22,7 @@ PRESETS = {
         "card": "w_120,h_90,c_fill,f_webp,q_60,b_ff0000",
         "own": "w_99",
         "auto": "w_99,f_auto",
+        "effects": "if_w_gt_300~e_sepia,e_blur:2~if_else~e_sharpen:1,e_grayscale~if_end",
         "long": "~".join(["w_90"] * 16),
     }.items()
 }
@@ -127,6 +128,8 @@ def test_presets() -> None:
         parse("/tr:n-crad/a.jpg")
     with pytest.raises(BadTransform, match="too many operations"):
         parse("/tr:n-long:n-long/a.jpg")
+    with pytest.raises(BadTransform, match="effects and backgrounds|too many operations"):
+        parse("/tr:n-effects:n-effects:n-effects/a.jpg")
 
 
 def test_originals() -> None:
