@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 from proxy.ports.clock import Clock
 
 SWEEP_S = 5.0
-ENTRY_BYTES = 480
+ENTRY_BYTES = 560
 """The size of an entry without its strings: key, value, their objects, and the links of the dict; measured with
 tracemalloc."""
 
