@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -63,14 +64,21 @@ def documented_rights() -> list[str]:
     return shlex.split(rest.partition("```")[0].replace("\\\n", " "))
 
 
+_GIVEN: deque[int] = deque(maxlen=1000)
+"""The last ports that `free_port` returned: their servers may not listen yet."""
+
+
 def free_port() -> int:
     """Below the ephemeral range: there no outgoing connection takes it while its server is away, and a connect
-    to it is refused instead of meeting itself."""
+    to it is refused instead of meeting itself. Each of four parallel runners of tests has a range of its own."""
+    runner = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
     while True:
-        port = 10_000 + secrets.randbelow(22_000)
+        port = 10_000 + 5_500 * runner + secrets.randbelow(5_500)
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _GIVEN:
+                _GIVEN.append(port)
+                return port
 
 
 class Program:
