@@ -43,7 +43,7 @@ class Scenario:
 
 
 class Originals:
-    """A folder of originals. A new name of the same photograph is an original that nobody has seen."""
+    """A folder of originals. A hard link under a new name is an original that no contender has cached."""
 
     def __init__(self, folder: Path, own: Path | None) -> None:
         self.folder = folder
@@ -63,7 +63,7 @@ class Originals:
         self._numbers = itertools.count()
 
     def unseen(self, count: int) -> list[str]:
-        """The names of new originals, in turn of each photograph."""
+        """The names of `count` new originals; the photographs take turns."""
         names = []
         for _ in range(count):
             number = next(self._numbers)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from itertools import starmap
 from typing import NamedTuple, TypeVar
 
 from proxy.core.cache.delivery import NO_TIMINGS, VALIDATOR, Delivered, Delivery, Outcome, Variant
@@ -276,7 +277,7 @@ class Deliver:
         self, originals: tuple[OriginalRecord, ...], freshness: tuple[Freshness, ...]
     ) -> tuple[OriginalRecord, ...]:
         """The records with the result of work that began with `originals`."""
-        return tuple(map(self._update_record, originals, freshness))
+        return tuple(starmap(self._update_record, zip(originals, freshness, strict=True)))
 
     def _update_record(self, original: OriginalRecord, freshness: Freshness) -> OriginalRecord:
         """The record with `freshness`: a new record for a new version. A record that was dropped meanwhile is not
