@@ -17,10 +17,11 @@ from proxy.core.transform.operations import (
     Transform,
     with_branches,
 )
-from proxy.core.url.dialects.cloudinary.expressions import VARIABLE, Scope, evaluate, holds
+from proxy.core.url.dialects.cloudinary.expressions import VARIABLE, evaluate, holds
 from proxy.core.url.dialects.cloudinary.operations import multiplied, operations
 from proxy.core.url.dialects.cloudinary.params import BY_NAME, IF, NAMES, OF_OUTPUT
 from proxy.core.url.dialects.cloudinary.requested import CloudinaryRequested, Parameters
+from proxy.core.url.dialects.cloudinary.scope import Scope
 from proxy.core.url.dialects.component import MAX_EFFECTS, transform_of
 from proxy.core.url.dialects.dialect import refusal
 from proxy.core.url.dialects.native.urls import MAX_COMPONENTS

@@ -9,11 +9,10 @@ has at most MAX_TERMS terms.
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import NamedTuple
 
 from proxy.core.transform.conditions import MAX_COMPARISONS, Comparison, Condition, Measure, Relation
+from proxy.core.url.dialects.cloudinary.scope import Relative, Scope, Unknown, Value
 from proxy.core.url.dialects.dialect import UnsupportedValue
 
 MAX_TERMS = 63
@@ -30,89 +29,11 @@ _TERM = re.compile(
 VARIABLE = re.compile(r"\$[A-Za-z][A-Za-z0-9]*", re.ASCII)
 
 
-class Relative(NamedTuple):
-    """A multiple of a measure that is not known when the URL is read. Those of the width and the height of the canvas are
-    lengths too."""
-
-    factor: Fraction
-    measure: Measure
-
-
-class Unknown(NamedTuple):
-    """A value that depends on the original, so that parsing the URL cannot evaluate it; `name` is how the URL names it."""
-
-    name: str
-
-
 _OF_CANVAS = (Measure.WIDTH, Measure.HEIGHT)
 _ASPECTS = {
     (Measure.WIDTH, Measure.HEIGHT): Measure.ASPECT,
     (Measure.ORIGINAL_WIDTH, Measure.ORIGINAL_HEIGHT): Measure.ORIGINAL_ASPECT,
 }
-Value = Fraction | str | bool | Relative | Condition | Unknown
-
-
-@dataclass(slots=True)
-class Scope:
-    """The variables of a URL by name, and the canvas at a point of it. A side is None if it depends on the original;
-    `is_original` says that the canvas has the size of the original."""
-
-    variables: dict[str, Value] = field(default_factory=dict)
-    width_px: int | None = None
-    height_px: int | None = None
-    is_original: bool = True
-
-    def canvas(self, width_px: int | None, height_px: int | None) -> None:
-        """Notes the size after an operation that changes it. Variables keep the size that they were made of."""
-        if self.variables:
-            self.variables = {
-                name: _after_change(value, is_original=self.is_original)
-                for name, value in self.variables.items()
-            }
-        self.width_px, self.height_px, self.is_original = width_px, height_px, False
-
-    def merged(self, other: "Scope") -> "Scope":
-        """What is known after either of two branches: what both agree on."""
-        mine, theirs = self.variables, other.variables
-        return Scope(
-            {
-                name: mine[name] if mine.get(name) == theirs.get(name) else Unknown("a condition")
-                for name in mine.keys() | theirs.keys()
-            },
-            self.width_px if self.width_px == other.width_px else None,
-            self.height_px if self.height_px == other.height_px else None,
-            self.is_original and other.is_original,
-        )
-
-
-_BOUND = {
-    Measure.WIDTH: Measure.ORIGINAL_WIDTH,
-    Measure.HEIGHT: Measure.ORIGINAL_HEIGHT,
-    Measure.ASPECT: Measure.ORIGINAL_ASPECT,
-}
-
-
-def _after_change(value: Value, *, is_original: bool) -> Value:
-    """A value of the canvas once that has changed: one of the original if the canvas was that, else unknown."""
-    match value:
-        case Relative(factor, measure) if measure in _BOUND:
-            return Relative(factor, _BOUND[measure]) if is_original else Unknown(measure)
-        case Condition(alternatives):
-            compared = [each for comparisons in alternatives for each in comparisons]
-            if not is_original and any(each.measure in _BOUND for each in compared):
-                return Unknown("a condition")
-            return Condition(
-                tuple(
-                    tuple(
-                        replace(each, measure=_BOUND.get(each.measure, each.measure)) for each in comparisons
-                    )
-                    for comparisons in alternatives
-                )
-            )
-        case _:
-            return value
-
-
 _OF_ORIGINAL = frozenset(
     ("tar", "cp", "fc", "pc", "px", "py", "tags", "ctx", "md", "ils", "du", "idu", "pgnames", "faces")
 )

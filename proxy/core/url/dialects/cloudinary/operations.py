@@ -38,8 +38,8 @@ from proxy.core.transform.operations import (
     TurnToShape,
     with_branches,
 )
-from proxy.core.url.dialects.cloudinary.expressions import Scope
 from proxy.core.url.dialects.cloudinary.requested import CloudinaryRequested, OffsetPoint, Parameters
+from proxy.core.url.dialects.cloudinary.scope import Scope
 from proxy.core.url.dialects.dialect import Support
 
 _NORTH_WEST = FocalPoint(0.0, 0.0)

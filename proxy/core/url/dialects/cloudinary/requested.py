@@ -16,7 +16,7 @@ from proxy.core.transform.operations import (
     Trim,
     Turn,
 )
-from proxy.core.url.dialects.cloudinary.expressions import Scope
+from proxy.core.url.dialects.cloudinary.scope import Scope
 from proxy.core.url.dialects.component import Presets
 from proxy.core.url.dialects.dialect import OnlyPolishes, Support, UnsupportedValue, refusal
 from proxy.core.url.parsed_url import Unused

@@ -10,8 +10,9 @@ from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, nearest
 from proxy.core.transform.operations import Auto, Colour, FocalPoint, Length, Part, Smart, Turn
 from proxy.core.url.alternatives import EXTENSIONS
-from proxy.core.url.dialects.cloudinary.expressions import Relative, Scope, number
+from proxy.core.url.dialects.cloudinary.expressions import number
 from proxy.core.url.dialects.cloudinary.requested import OffsetPoint
+from proxy.core.url.dialects.cloudinary.scope import Relative, Scope
 from proxy.core.url.dialects.css_colours import css_colour
 from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.native.params import GRAVITIES

@@ -7,16 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.transform.conditions import Measure
-from proxy.core.url.dialects.cloudinary.expressions import (
-    MAX_TERMS,
-    Relative,
-    Scope,
-    Unknown,
-    Value,
-    evaluate,
-    holds,
-    number,
-)
+from proxy.core.url.dialects.cloudinary.expressions import MAX_TERMS, evaluate, holds, number
+from proxy.core.url.dialects.cloudinary.scope import Relative, Scope, Unknown, Value
 
 ORIGINAL = Scope(variables={"$a": Fraction(3), "$s": "red", "$list": "red:blue"})
 SIZED = Scope(width_px=300, height_px=200, is_original=False)
