@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from proxy.core.image.formats import Format
 from proxy.core.transform.conditions import Comparison, Condition, Measure, Relation
+from proxy.core.transform.lengths import Part, is_negative, length
 from proxy.core.transform.operations import (
     Adjust,
     Blur,
@@ -23,7 +24,6 @@ from proxy.core.transform.operations import (
     Metadata,
     Noise,
     OriginalPoint,
-    Part,
     Pixelate,
     Remap,
     Rgb,
@@ -49,8 +49,23 @@ fractions = st.integers(0, 10_000).map(lambda parts: parts / 10_000)
 
 names = st.sampled_from([point for point in GRAVITIES.values() if isinstance(point, FocalPoint)])
 parts = st.integers(1, 3_000_000).map(lambda millionths: Part(Fraction(millionths, 1_000_000)))
-offsets = st.integers(-500, 500) | st.integers(-900_000, 900_000).map(
-    lambda millionths: Part(Fraction(millionths, 1_000_000))
+factors = (
+    st.integers(-3_000_000, 3_000_000).filter(bool).map(lambda millionths: Fraction(millionths, 1_000_000))
+)
+sums = st.builds(
+    lambda pixels, across, by_original: length(
+        Fraction(pixels),
+        {Measure.WIDTH: across, Measure.ORIGINAL_HEIGHT: by_original, Measure.ORIGINAL_WIDTH: across},
+        Measure.WIDTH,
+    ),
+    st.integers(-500, 500),
+    factors,
+    factors,
+)
+offsets = st.one_of(
+    st.integers(-500, 500),
+    sums,
+    st.integers(-900_000, 900_000).map(lambda millionths: Part(Fraction(millionths, 1_000_000))),
 )
 colours = st.builds(Colour, channels, channels, channels, channels)
 points = st.builds(FocalPoint, fractions, fractions)
@@ -153,8 +168,8 @@ rich_components = st.builds(
                 equal_x=st.booleans(),
                 equal_y=st.booleans(),
             ),
-            "width": parts,
-            "height": parts,
+            "width": parts | sums.filter(lambda length: not is_negative(length)),
+            "height": parts | sums.filter(lambda length: not is_negative(length)),
             "gravity": gravities,
             "min_width_px": sizes,
             "min_height_px": sizes,

@@ -14,6 +14,7 @@ from typing import TypeVar, assert_never
 from proxy.core.image.faces import PARTS, Face, Faces, faces_of, largest_face, most_faces
 from proxy.core.image.size import Box, Size, pixels
 from proxy.core.transform.geometry import crop_box, inside, outside, pad_offset, ratio, scaled_into
+from proxy.core.transform.lengths import Length, Part, Relative, Sum
 from proxy.core.transform.operations import (
     CENTER,
     AsStored,
@@ -26,12 +27,10 @@ from proxy.core.transform.operations import (
     Fit,
     FocalPoint,
     Gravity,
-    Length,
     Offset,
     Operation,
     OriginalPoint,
     Pad,
-    Part,
     Resize,
     Rounding,
     Shifted,
@@ -311,7 +310,7 @@ def boxed(op: Resize, dpr_percent: int, limit_px: int) -> Resize:
     if isinstance(gravity, Shifted):
         gravity = Shifted(gravity.point, _times(gravity.x, dpr_percent), _times(gravity.y, dpr_percent))
     width, height, by = op.width, op.height, op.ratio
-    if isinstance(width, Part) or isinstance(height, Part):
+    if isinstance(width, Relative) or isinstance(height, Relative):
         width, height = _times(width, dpr_percent), _times(height, dpr_percent)
     else:
         width, height = _by_ratio(by, width, height)
@@ -373,9 +372,14 @@ def _limited(width_px: int | None, height_px: int | None, limit_px: int) -> Size
     return scaled_into(Size(width_px, height_px), limit_px)
 
 
-def _side(length: Length | None, side_px: int, rounding: Rounding = Rounding.HALF_UP) -> int | None:
-    if isinstance(length, Part):
-        return ratio(side_px, length.fraction.numerator, length.fraction.denominator, rounding)
+def _side(
+    length: Length | None, side_px: int, canvas: _Canvas, rounding: Rounding = Rounding.HALF_UP
+) -> int | None:
+    match length:
+        case Part(fraction):
+            return ratio(side_px, fraction.numerator, fraction.denominator, rounding)
+        case Sum():
+            return max(1, length.px(canvas.size, canvas.original))
     return length
 
 
@@ -387,7 +391,10 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
     own, (wide_px, high_px) = canvas.size, canvas.original
     if op.enlarge is Enlarge.CAPPED:
         op = replace(op, width=_capped(op.width, wide_px), height=_capped(op.height, high_px))
-    sides = _side(op.width, own.width, op.rounding), _side(op.height, own.height, op.rounding)
+    sides = (
+        _side(op.width, own.width, canvas, op.rounding),
+        _side(op.height, own.height, canvas, op.rounding),
+    )
     if op.enlarge is Enlarge.ORIGINAL:
         box = _limited(*_by_ratio(op.ratio or Fraction(*own), *sides), limit_px)
         box = inside(box, canvas.original, enlarge=False)
@@ -479,11 +486,12 @@ def _crop(op: Crop, canvas: _Canvas) -> Commands:
     own = canvas.size
     left_px = top_px = 0
     if isinstance(op.at, Offset):
-        left_px, top_px = _offset(op.at.x, own.width), _offset(op.at.y, own.height)
+        left_px = max(0, _offset(op.at.x, own.width, canvas))
+        top_px = max(0, _offset(op.at.y, own.height, canvas))
     room = Size(own.width - left_px, own.height - top_px)
     if min(room) < 1:
         return
-    width_px, height_px = _side(op.width, own.width), _side(op.height, own.height)
+    width_px, height_px = _side(op.width, own.width, canvas), _side(op.height, own.height, canvas)
     box = Size(min(width_px or room.width, room.width), min(height_px or room.height, room.height))
     if op.ratio is not None:
         box = inside(Size(op.ratio.numerator, op.ratio.denominator), box, enlarge=True)
@@ -510,18 +518,20 @@ def _within(
     point = gravity.point if isinstance(gravity, Shifted) else gravity
     left, top = pad_offset(canvas.size, size, point if isinstance(point, FocalPoint) else CENTER)
     if isinstance(gravity, Shifted):
-        left += _offset(gravity.x, size.width)
-        top += _offset(gravity.y, size.height)
+        left += _offset(gravity.x, size.width, canvas)
+        top += _offset(gravity.y, size.height, canvas)
     left = max(0, min(left, size.width - canvas.size.width))
     top = max(0, min(top, size.height - canvas.size.height))
     yield from canvas.embed(size, left, top, background, limit_px)
 
 
-def _offset(length: Length, side_px: int) -> int:
+def _offset(length: Length, side_px: int, canvas: _Canvas) -> int:
     """A length, half a pixel up; 0 or less too."""
-    if isinstance(length, Part):
-        part = length.fraction
-        return (2 * side_px * part.numerator + part.denominator) // (2 * part.denominator)
+    match length:
+        case Part(part):
+            return (2 * side_px * part.numerator + part.denominator) // (2 * part.denominator)
+        case Sum():
+            return length.px(canvas.size, canvas.original)
     return length
 
 
@@ -543,8 +553,8 @@ def _cut(box: Size, at: Gravity, canvas: _Canvas) -> Commands:
             found = crop_box(canvas.size, box, canvas.point(at))
         case Shifted(point, x, y):
             left, top, *_ = crop_box(canvas.size, box, point)
-            left += _offset(x, canvas.size.width)
-            top += _offset(y, canvas.size.height)
+            left += _offset(x, canvas.size.width, canvas)
+            top += _offset(y, canvas.size.height, canvas)
             room = Size(canvas.size.width - box.width, canvas.size.height - box.height)
             found = Box(max(0, min(left, room.width)), max(0, min(top, room.height)), *box)
         case _:

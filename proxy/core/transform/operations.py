@@ -13,6 +13,7 @@ from fractions import Fraction
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.conditions import Condition
+from proxy.core.transform.lengths import WHOLE, Length, Part, Relative
 
 
 class Fit(StrEnum):
@@ -69,28 +70,6 @@ class FocalPoint:
 
     x: float
     y: float
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A length as a fraction of the side of the canvas along the same axis, rounded to a millionth, and not to 0."""
-
-    fraction: Fraction
-
-    def __post_init__(self) -> None:
-        if _MILLION % self.fraction.denominator:
-            millionths = round(self.fraction * _MILLION) or (1 if self.fraction > 0 else -1)
-            object.__setattr__(self, "fraction", Fraction(millionths, _MILLION))
-
-    def __str__(self) -> str:
-        return f"{self.fraction.numerator}/{self.fraction.denominator}"
-
-
-_MILLION = 10**6
-WHOLE = Part(Fraction(1))
-
-Length = int | Part
-"""A number of pixels, or a part of the canvas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -578,7 +557,7 @@ def with_most_as_box(op: Resize) -> Resize:
         return op
     if op.enlarge.by_original or op.ratio is not None:
         return op
-    if isinstance(op.width, Part) or isinstance(op.height, Part):
+    if isinstance(op.width, Relative) or isinstance(op.height, Relative):
         return op
     return replace(
         op,

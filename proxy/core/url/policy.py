@@ -13,6 +13,7 @@ from typing import TypeVar
 from proxy.core.errors import ColourNotAllowed, DimensionNotAllowed, OperationNotAllowed
 from proxy.core.image.formats import Format
 from proxy.core.transform.geometry import ratio
+from proxy.core.transform.lengths import Length, Relative
 from proxy.core.transform.operations import (
     BLACK,
     NOTHING,
@@ -27,10 +28,8 @@ from proxy.core.transform.operations import (
     Flatten,
     FocalPoint,
     Gravity,
-    Length,
     Offset,
     Operation,
-    Part,
     Pixelate,
     Remap,
     Resize,
@@ -227,7 +226,7 @@ class _Policy:
 
     def _sized(self, op: _Sized) -> _Sized:
         width, height = op.width, op.height
-        if isinstance(width, Part) or isinstance(height, Part):
+        if isinstance(width, Relative) or isinstance(height, Relative):
             raise self._refusal("a relative size")
         if self.dimensions is Dimensions.SNAP and not {width, height} <= self._allowed():
             width, height = _snapped(width, height, self.allowed_px)

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from proxy.core.image.faces import PARTS, Face, Faces
 from proxy.core.image.formats import Format
 from proxy.core.image.size import Box, Size, pixels
+from proxy.core.transform.conditions import Measure
 from proxy.core.transform.layout import Command, Cut, Embed, Find, FindBorders, Load, Scale, boxed
+from proxy.core.transform.lengths import Part, Sum, length
 from proxy.core.transform.operations import (
+    CENTER,
     TRANSPARENT,
     Blur,
     Colour,
@@ -20,8 +23,8 @@ from proxy.core.transform.operations import (
     Fit,
     Offset,
     Operation,
-    Part,
     Resize,
+    Shifted,
     Smart,
     Transform,
     Trim,
@@ -269,6 +272,35 @@ def part(numerator: int, denominator: int) -> Part:
 )
 def test_parts_are_of_the_canvas(op: Operation, size: Size) -> None:
     assert size_after(laid((op,), Size(1000, 500))) == size
+
+
+def sum_of(pixels: int, **factors: float) -> Sum:
+    found = length(
+        Fraction(pixels), {Measure(name): Fraction(factor) for name, factor in factors.items()}, Measure.WIDTH
+    )
+    assert isinstance(found, Sum)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ops", "size"),
+    [
+        ((Crop(width=sum_of(0, h=1), at=CENTER),), Size(500, 500)),
+        ((Crop(width=sum_of(-20, w=1), height=sum_of(-40, w=0.5), at=Offset(10, 10)),), Size(980, 460)),
+        ((Crop(at=Offset(sum_of(-600, h=1), sum_of(-400, h=1))),), Size(1000, 400)),
+        ((Resize(width=100), Resize(width=sum_of(10, iw=0.5), height=9, fit=Fit.FILL, enlarge=Enlarge.ALLOW)), Size(510, 9)),
+        ((Resize(width=sum_of(0, ih=-1, w=0.1), height=9, fit=Fit.FILL),), Size(1, 9)),
+        ((Resize(width=sum_of(0, w=999, h=999), enlarge=Enlarge.ALLOW),), Size(4000, 2000)),
+        ((Crop(width=sum_of(-2000, w=1), at=CENTER),), Size(1, 500)),
+    ],
+)  # fmt: skip
+def test_sums_are_of_the_canvas_and_of_the_original(ops: tuple[Operation, ...], size: Size) -> None:
+    assert size_after(laid(ops, Size(1000, 500))) == size
+
+
+def test_offsets_that_are_sums_move_a_cut() -> None:
+    at = Shifted(CENTER, sum_of(-10, h=0.1), sum_of(0, iw=-0.01))
+    assert laid((Crop(width=100, height=100, at=at),), Size(1000, 500))[0].region == Box(490, 190, 100, 100)
 
 
 def test_a_pixel_ratio_multiplies_pixels_and_not_parts() -> None:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 
 from proxy.core.transform.conditions import Comparison, Condition, Measure, Relation
+from proxy.core.transform.lengths import Part
 from proxy.core.transform.operations import (
     Choice,
     Colour,
     Operation,
-    Part,
     Pixelate,
     Turn,
     effective,

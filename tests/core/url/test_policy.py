@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.core.errors import ColourNotAllowed, DimensionNotAllowed, NotAllowed, OperationNotAllowed
+from proxy.core.transform.lengths import Part
 from proxy.core.transform.operations import (
     Adjust,
     Blur,
@@ -15,7 +16,6 @@ from proxy.core.transform.operations import (
     Crop,
     Fit,
     FocalPoint,
-    Part,
     Resize,
     Sharpen,
     Smart,

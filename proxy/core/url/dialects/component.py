@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from proxy.core.image.formats import Format
 from proxy.core.transform.conditions import Condition
+from proxy.core.transform.lengths import Length
 from proxy.core.transform.operations import (
     CENTER,
     TRANSPARENT,
@@ -26,7 +27,6 @@ from proxy.core.transform.operations import (
     Extend,
     Fit,
     Gravity,
-    Length,
     Metadata,
     Offset,
     Operation,

@@ -10,7 +10,8 @@ from fractions import Fraction
 from typing import TypeVar
 
 from proxy.core.nearest import meant, nearest
-from proxy.core.transform.operations import WHOLE, Length, Part, Sharpen
+from proxy.core.transform.lengths import WHOLE, Length, Part
+from proxy.core.transform.operations import Sharpen
 from proxy.core.url.dialects.dialect import OnlyPolishes
 
 _T = TypeVar("_T")

@@ -4,7 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from proxy.core.transform.operations import WHOLE, Length, Part, Sharpen
+from proxy.core.transform.lengths import WHOLE, Length, Part
+from proxy.core.transform.operations import Sharpen
 from proxy.core.url.dialects.dialect import OnlyPolishes
 from proxy.core.url.dialects.shared_values import (
     choice,

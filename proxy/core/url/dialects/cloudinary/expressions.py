@@ -1,7 +1,7 @@
 """Variables, arithmetic and conditions of a Cloudinary URL, which are evaluated when the URL is read.
 
-Terms are separated by `_`: `$side_mul_2`, `w_gt_300_and_h_gt_200`. A size that depends on the original is Relative;
-compared with a number it gives a Condition, which the layout decides. What else depends on the original, such as `tags`,
+Terms are separated by `_`: `$side_mul_2`, `w_gt_300_and_h_gt_200`. A size that depends on the original is a Multiple, and
+with others or with pixels added a Sum; a Multiple compared with a number gives a Condition, which the layout decides. What else depends on the original, such as `tags`,
 is Unknown: a condition that it decides, and a length made of it, have no value. Each number is bounded, and an expression
 has at most MAX_TERMS terms.
 """
@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from proxy.core.transform.conditions import MAX_COMPARISONS, Comparison, Condition, Measure, Relation
-from proxy.core.url.dialects.cloudinary.scope import Relative, Scope, Unknown, Value
+from proxy.core.transform.lengths import SIDES, Sum
+from proxy.core.url.dialects.cloudinary.scope import Multiple, Scope, Unknown, Value
 from proxy.core.url.dialects.dialect import UnsupportedValue
 
 MAX_TERMS = 63
@@ -29,7 +30,6 @@ _TERM = re.compile(
 VARIABLE = re.compile(r"\$[A-Za-z][A-Za-z0-9]*", re.ASCII)
 
 
-_OF_CANVAS = (Measure.WIDTH, Measure.HEIGHT)
 _ASPECTS = {
     (Measure.WIDTH, Measure.HEIGHT): Measure.ASPECT,
     (Measure.ORIGINAL_WIDTH, Measure.ORIGINAL_HEIGHT): Measure.ORIGINAL_ASPECT,
@@ -71,13 +71,13 @@ def holds(condition: str, scope: Scope) -> bool | Condition:
     return value
 
 
-def number(text: str, scope: Scope) -> Fraction | Relative:
+def number(text: str, scope: Scope) -> Fraction | Multiple | Sum:
     """The value of an arithmetic expression. Raises ValueError."""
     value = evaluate(text, scope)
     match value:
         case Unknown():
             raise UnsupportedValue(_depends_on(value))
-        case Relative(_, measure) if measure not in _OF_CANVAS:
+        case Multiple(_, measure) if measure not in SIDES:
             raise UnsupportedValue(_depends_on(Unknown(measure)))
         case bool() | str() | Condition():
             raise ValueError("must be a number")
@@ -123,16 +123,16 @@ def _predefined(name: str, scope: Scope) -> Value:
     match name:
         case "w" | "h":
             side_px = scope.width_px if name == "w" else scope.height_px
-            return Relative(Fraction(1), Measure(name)) if side_px is None else Fraction(side_px)
+            return Multiple(Fraction(1), Measure(name)) if side_px is None else Fraction(side_px)
         case "iw" | "ow" | "ih" | "oh":
             measure = Measure(name[1] if scope.is_original else f"i{name[1]}")
-            return Relative(Fraction(1), measure)
+            return Multiple(Fraction(1), measure)
         case "ar":
             if scope.width_px is None or scope.height_px is None:
-                return Relative(Fraction(1), Measure.ASPECT)
+                return Multiple(Fraction(1), Measure.ASPECT)
             return Fraction(scope.width_px, scope.height_px)
         case "iar":
-            return Relative(Fraction(1), Measure.ORIGINAL_ASPECT)
+            return Multiple(Fraction(1), Measure.ORIGINAL_ASPECT)
         case _ if name in _OF_ORIGINAL:
             return Unknown(name)
         case _:
@@ -175,18 +175,24 @@ def _compared(relation: Relation) -> Callable[[Value, Value], Value]:
         match left, right:
             case Fraction(), Fraction():
                 return relation.holds(left, right)
-            case Relative(more, measure), Relative(less, other) if measure is other:
+            case Multiple(more, measure), Multiple(less, other) if measure is other:
                 return relation.holds(more, less)
-            case Relative(factor, measure), Fraction():
+            case Multiple(factor, measure), Fraction():
                 return _comparison(measure, factor, relation, right)
-            case Fraction(), Relative(factor, measure):
+            case Fraction(), Multiple(factor, measure):
                 return _comparison(measure, factor, relation.mirrored, left)
-            case Relative(wide, measure), Relative(high, other) if aspect := _ASPECTS.get((measure, other)):
+            case Multiple(wide, measure), Multiple(high, other) if aspect := _ASPECTS.get((measure, other)):
                 return _comparison(aspect, wide, relation, high)
-            case Relative(high, measure), Relative(wide, other) if aspect := _ASPECTS.get((other, measure)):
+            case Multiple(high, measure), Multiple(wide, other) if aspect := _ASPECTS.get((other, measure)):
                 return _comparison(aspect, wide, relation.mirrored, high)
-            case Relative(_, measure), Relative():
+            case Multiple(_, measure), Multiple():
                 return Unknown(measure)
+            case Sum(pixels, ((measure, factor),)), Fraction():
+                return _comparison(measure, factor, relation, right - pixels)
+            case Fraction(), Sum(pixels, ((measure, factor),)):
+                return _comparison(measure, factor, relation.mirrored, left - pixels)
+            case (Sum(), Fraction() | Multiple() | Sum()) | (Fraction() | Multiple(), Sum()):
+                return Unknown("a sum of sizes")
         raise ValueError("must compare two numbers, or two texts by eq or ne")
 
     return apply
@@ -229,8 +235,10 @@ def _calculated(calculate: Callable[[Fraction, Fraction], Fraction]) -> Callable
         match left, right:
             case Fraction(), Fraction():
                 return _bounded(calculate(left, right))
-            case (Relative(_, measure), Fraction() | Relative()) | (Fraction(), Relative(_, measure)):
+            case (Multiple(_, measure), Fraction() | Multiple()) | (Fraction(), Multiple(_, measure)):
                 return Unknown(measure)
+            case (Sum(), Fraction() | Multiple() | Sum()) | (Fraction() | Multiple(), Sum()):
+                return Unknown("a sum of sizes")
         raise ValueError("must have numbers beside operators of arithmetic")
 
     return apply
@@ -242,29 +250,61 @@ def _scaled(calculate: Callable[[Fraction, Fraction], Fraction]) -> Callable[[Va
 
     def apply(left: Value, right: Value) -> Value:
         match left, right:
-            case Relative(factor, measure), Fraction():
-                return Relative(_bounded(calculate(factor, right)), measure)
-            case Fraction(), Relative(factor, measure) if calculate is _multiplied:
-                return Relative(_bounded(calculate(left, factor)), measure)
-            case Relative(wide, measure), Relative(high, other) if calculate is _divided:
+            case Multiple(factor, measure), Fraction():
+                return Multiple(_bounded(calculate(factor, right)), measure)
+            case Fraction(), Multiple(factor, measure) if calculate is _multiplied:
+                return Multiple(_bounded(calculate(left, factor)), measure)
+            case Sum(), Fraction():
+                return _times(left, calculate(Fraction(1), right))
+            case Fraction(), Sum() if calculate is _multiplied:
+                return _times(right, left)
+            case Multiple(wide, measure), Multiple(high, other) if calculate is _divided:
                 if (aspect := _ASPECTS.get((measure, other))) is not None:
-                    return Relative(_bounded(_divided(wide, high)), aspect)
+                    return Multiple(_bounded(_divided(wide, high)), aspect)
         return plain(left, right)
 
     return apply
 
 
 def _summed(calculate: Callable[[Fraction, Fraction], Fraction]) -> Callable[[Value, Value], Value]:
-    """A sum or difference, of two lengths relative to one side too."""
+    """A sum or difference, of lengths that depend on sizes too."""
     plain = _calculated(calculate)
 
     def apply(left: Value, right: Value) -> Value:
-        match left, right:
-            case Relative(one, measure), Relative(two, other) if measure is other:
-                return Relative(_bounded(calculate(one, two)), measure)
-        return plain(left, right)
+        if isinstance(left, Fraction) and isinstance(right, Fraction):
+            return plain(left, right)
+        one, two = _as_sum(left), _as_sum(right)
+        if one is None or two is None:
+            return plain(left, right)
+        pixels, multiples = _bounded(calculate(one.pixels, two.pixels)), dict(one.multiples)
+        for measure, factor in two.multiples:
+            multiples[measure] = _bounded(calculate(multiples.get(measure, Fraction(0)), factor))
+        found = tuple((measure, multiples[measure]) for measure in SIDES if multiples.get(measure))
+        if not found:
+            return pixels
+        return Sum(pixels, found) if pixels or len(found) > 1 else Multiple(found[0][1], found[0][0])
 
     return apply
+
+
+def _as_sum(value: Value) -> Sum | None:
+    match value:
+        case Fraction():
+            return Sum(value, ())
+        case Multiple(factor, measure) if measure in SIDES:
+            return Sum(Fraction(0), ((measure, factor),))
+        case Sum():
+            return value
+    return None
+
+
+def _times(value: Sum, factor: Fraction) -> Value:
+    if not factor:
+        return factor
+    return Sum(
+        _bounded(value.pixels * factor),
+        tuple((measure, _bounded(each * factor)) for measure, each in value.multiples),
+    )
 
 
 def _bounded(value: Fraction) -> Fraction:

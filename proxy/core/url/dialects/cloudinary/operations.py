@@ -10,10 +10,10 @@ from fractions import Fraction
 
 from proxy.core.errors import NotSupported
 from proxy.core.transform.geometry import ratio as side_by_ratio
+from proxy.core.transform.lengths import WHOLE, Length, Part, Relative, is_negative
 from proxy.core.transform.operations import (
     CENTER,
     WHITE,
-    WHOLE,
     AsStored,
     Choice,
     Crop,
@@ -24,12 +24,10 @@ from proxy.core.transform.operations import (
     Flatten,
     FocalPoint,
     Gravity,
-    Length,
     Offset,
     Operation,
     OriginalPoint,
     Pad,
-    Part,
     Resize,
     Shifted,
     Smart,
@@ -267,15 +265,13 @@ def _gravity(requested: CloudinaryRequested, here: Parameters, mode: Mode) -> Gr
 
 def _corner(x: Length | None, y: Length | None) -> Offset:
     for name, value in (("x", x), ("y", y)):
-        if value is not None and (value if isinstance(value, int) else value.fraction) < 0:
+        if value is not None and is_negative(value):
             raise NotSupported(f"parameter {name} must be 0 or more: the left or upper edge of the crop")
     return Offset(x or 0, y or 0)
 
 
 def _times(length: Length | None, sign: int) -> Length:
-    if isinstance(length, Part):
-        return Part(length.fraction * sign)
-    return (length or 0) * sign
+    return length.times(sign) if isinstance(length, Relative) else (length or 0) * sign
 
 
 def _point(x: Length | None, y: Length | None, scope: Scope) -> Gravity:

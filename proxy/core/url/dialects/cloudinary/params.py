@@ -382,7 +382,7 @@ _OF_URLS = (
     DocumentedOption(
         names=("$NAME_VALUE",),
         support=Support.APPROXIMATED,
-        note="variables, and arithmetic in every number: `add sub mul div mod pow`, `w h` and their `iw ih`; what"
+        note="variables, and arithmetic in every number: `add sub mul div mod pow`, `w h iw ih`; what"
         " depends on the original otherwise is refused",
     ),
     DocumentedOption(

@@ -6,11 +6,11 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from proxy.core.errors import NotSupported
+from proxy.core.transform.lengths import Length
 from proxy.core.transform.operations import (
     Colour,
     Effect,
     FocalPoint,
-    Length,
     Operation,
     Smart,
     Trim,

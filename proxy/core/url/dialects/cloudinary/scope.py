@@ -5,11 +5,11 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from proxy.core.transform.conditions import Condition, Measure
+from proxy.core.transform.lengths import SIDES, Sum
 
 
-class Relative(NamedTuple):
-    """A multiple of a measure that is not known when the URL is read. Those of the width and the height of the canvas are
-    lengths too."""
+class Multiple(NamedTuple):
+    """A multiple of a measure that is not known when the URL is read."""
 
     factor: Fraction
     measure: Measure
@@ -21,7 +21,7 @@ class Unknown(NamedTuple):
     name: str
 
 
-Value = Fraction | str | bool | Relative | Condition | Unknown
+Value = Fraction | str | bool | Multiple | Sum | Condition | Unknown
 
 
 @dataclass(slots=True)
@@ -67,8 +67,13 @@ _BOUND = {
 def _after_change(value: Value, *, is_original: bool) -> Value:
     """A value of the canvas once that has changed: one of the original if the canvas was that, else unknown."""
     match value:
-        case Relative(factor, measure) if measure in _BOUND:
-            return Relative(factor, _BOUND[measure]) if is_original else Unknown(measure)
+        case Multiple(factor, measure) if measure in _BOUND:
+            return Multiple(factor, _BOUND[measure]) if is_original else Unknown(measure)
+        case Sum(pixels, multiples):
+            if not is_original and any(measure in _BOUND for measure, _ in multiples):
+                return Unknown("a sum of sizes")
+            bound = {_BOUND.get(measure, measure): factor for measure, factor in multiples}
+            return Sum(pixels, tuple((measure, bound[measure]) for measure in SIDES if measure in bound))
         case Condition(alternatives):
             compared = [each for comparisons in alternatives for each in comparisons]
             if not is_original and any(each.measure in _BOUND for each in compared):

@@ -8,11 +8,20 @@ from fractions import Fraction
 
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, nearest
-from proxy.core.transform.operations import Auto, Colour, FocalPoint, Length, Part, Smart, Turn
+from proxy.core.transform import lengths
+from proxy.core.transform.conditions import Measure
+from proxy.core.transform.lengths import Length, Part, Sum, is_negative
+from proxy.core.transform.operations import (
+    Auto,
+    Colour,
+    FocalPoint,
+    Smart,
+    Turn,
+)
 from proxy.core.url.alternatives import EXTENSIONS
 from proxy.core.url.dialects.cloudinary.expressions import number
 from proxy.core.url.dialects.cloudinary.requested import OffsetPoint
-from proxy.core.url.dialects.cloudinary.scope import Relative, Scope
+from proxy.core.url.dialects.cloudinary.scope import Scope
 from proxy.core.url.dialects.css_colours import css_colour
 from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.native.params import GRAVITIES
@@ -44,24 +53,29 @@ OTHER_EXTENSIONS = (EXTENSIONS | _OF_VIDEO) - FORMATS.keys()
 
 
 def length(text: str, scope: Scope, axis: str) -> Length:
-    """A number of pixels, or a part of the canvas along `axis`, `w` or `h`: a number with a decimal point, or an
-    expression."""
+    """A number of pixels, a part of the canvas along `axis`, `w` or `h`, with a decimal point, or an expression."""
     if _PIXELS.fullmatch(text):
         return int(text)
     if _DECIMAL.fullmatch(text):
         return _part(Fraction(text))
     value = number(text, scope)
-    if isinstance(value, Relative):
-        if value.measure != axis:
-            raise UnsupportedValue("is a part of the other side, which is not known when the URL is read")
-        return _part(value.factor)
-    return _part(value) if 0 < abs(value) < 1 else (value + Fraction(1, 2)).__floor__()
+    if isinstance(value, Fraction):
+        return _part(value) if 0 < abs(value) < 1 else (value + Fraction(1, 2)).__floor__()
+    multiples = dict(value.multiples) if isinstance(value, Sum) else {value.measure: value.factor}
+    for factor in multiples.values():
+        _check_factor(factor)
+    pixels = value.pixels if isinstance(value, Sum) else Fraction(0)
+    return lengths.length(pixels, multiples, Measure(axis))
 
 
 def _part(factor: Fraction) -> Length:
+    _check_factor(factor)
+    return Part(factor) if factor else 0
+
+
+def _check_factor(factor: Fraction) -> None:
     if abs(factor) >= _MOST_PARTS:
         raise ValueError(f"must be less than {_MOST_PARTS} times the side")
-    return Part(factor) if factor else 0
 
 
 def side(text: str, scope: Scope, axis: str) -> Length:
@@ -69,7 +83,7 @@ def side(text: str, scope: Scope, axis: str) -> Length:
     if _SIDE.fullmatch(text):
         return int(text)
     value = length(text, scope, axis)
-    if (value if isinstance(value, int) else value.fraction) <= 0:
+    if not value or is_negative(value):
         raise ValueError("must be above 0: pixels, or with a decimal point a part of the picture, as in 0.5")
     return value
 
@@ -89,7 +103,7 @@ def ratio(text: str, scope: Scope) -> Fraction:
 def plain_number(text: str, scope: Scope) -> Fraction:
     """A number that is not relative to a side."""
     value = Fraction(text) if _DECIMAL.fullmatch(text) else number(text, scope)
-    if isinstance(value, Relative):
+    if not isinstance(value, Fraction):
         raise UnsupportedValue("depends on the size of the picture, which is not known when the URL is read")
     return value
 

@@ -21,8 +21,8 @@ MAX_DPR_SIDE_PX = 5000
 _APPROXIMATED = Support.APPROXIMATED
 _EXTRACTED = ("cm=extract", "cm=pad_extract")
 _SIDE = (
-    "Pixels, a part of the side from 0 to 1, or an expression of the same side: iw, cw, ih or ch, with `_mul_` or "
-    "`_div_`. auto has no effect, as for clients without hints. Other expressions are always refused."
+    "Pixels, a part of the side from 0 to 1, or an expression of iw, cw, ih, ch and numbers with `_add_`, `_sub_`, "
+    "`_mul_` and `_div_`. auto has no effect, as for clients without hints. Other expressions are always refused."
 )
 
 PARAMETERS: tuple[Parameter, ...] = (

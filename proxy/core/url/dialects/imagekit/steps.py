@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from proxy.core.image.formats import Format
 from proxy.core.transform.geometry import ratio as side_by_ratio
+from proxy.core.transform.lengths import Length, Part, Relative, Sum
 from proxy.core.transform.operations import (
     BLACK,
     CENTER,
@@ -21,10 +22,8 @@ from proxy.core.transform.operations import (
     Flatten,
     FocalPoint,
     Gravity,
-    Length,
     Offset,
     Operation,
-    Part,
     Resize,
     Sharpen,
     Trim,
@@ -84,7 +83,7 @@ class Step:
 
     @property
     def is_in_pixels(self) -> bool:
-        return not (isinstance(self.width, Part) or isinstance(self.height, Part))
+        return not (isinstance(self.width, Relative) or isinstance(self.height, Relative))
 
     @property
     def is_extracted(self) -> bool:
@@ -150,7 +149,7 @@ class Step:
         has_corner = x is not None or y is not None
         yield Crop(width=width, height=height, at=Offset(x or 0, y or 0) if has_corner else self.focus)
         if self.mode == "pad_extract":
-            if isinstance(width, Part) or isinstance(height, Part):
+            if isinstance(width, Relative) or isinstance(height, Relative):
                 raise UnsupportedValue("is not supported for a part of the side")
             yield Extend(width_px=width, height_px=height, background=self.background or BLACK)
 
@@ -159,8 +158,8 @@ def _times(side: Length | None, factor: Number) -> Length | None:
     match side:
         case int():
             return max(1, times(side, factor))
-        case Part(part):
-            return Part(part * factor)
+        case Part() | Sum():
+            return side.times(Fraction(factor))
     return None
 
 

@@ -4,21 +4,22 @@ The readers raise what readers of parameters raise.
 """
 
 import re
+from collections import defaultdict
 from dataclasses import replace
 from fractions import Fraction
 
 from proxy.core.errors import BadUrl, SourceNotAllowed, UnsupportedFormat
 from proxy.core.image.formats import Format
+from proxy.core.transform import lengths
+from proxy.core.transform.conditions import Measure
+from proxy.core.transform.lengths import Length, is_negative
 from proxy.core.transform.operations import (
     CENTER,
-    WHOLE,
     Auto,
     Blur,
     Colour,
     FocalPoint,
     Gravity,
-    Length,
-    Part,
     Sharpen,
     Smart,
     Trim,
@@ -60,31 +61,63 @@ _FLIPS = {"h": Turn.HFLIP, "v": Turn.VFLIP, "h_v": Turn.R180, "v_h": Turn.R180}
 LEAST_DPR = Fraction("0.1")
 _TRIM_LEVEL = 10
 _LEAST_PART, _MOST_PART = Fraction("0.000001"), 999
-_EXPRESSION = re.compile(r"(iw|ih|cw|ch)(?:_(mul|div)_([0-9]{1,6}(?:\.[0-9]{1,6})?))?", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?", re.ASCII)
+_SIDES = {"iw": Measure.WIDTH, "cw": Measure.WIDTH, "ih": Measure.HEIGHT, "ch": Measure.HEIGHT}
+_SUM_OPERATOR, _PRODUCT_OPERATOR = re.compile("_(add|sub)_"), re.compile("_(mul|div)_")
+_MAX_TERMS = 8
 _HEX = re.compile(r"[0-9a-fA-F]{3}|[0-9a-fA-F]{6}(?:[0-9]{2})?", re.ASCII)
 
 
 def width(text: str) -> Length:
-    return _length(text, "w")
+    return _length(text, Measure.WIDTH)
 
 
 def height(text: str) -> Length:
-    return _length(text, "h")
+    return _length(text, Measure.HEIGHT)
 
 
-def _length(text: str, axis: str) -> Length:
-    """Pixels, a part of the side, or an expression of the same side of the picture."""
-    if (match := _EXPRESSION.fullmatch(text)) is None:
-        if "_" in text:
-            raise UnsupportedValue("is not supported with this expression")
+def _length(text: str, axis: Measure) -> Length:
+    """Pixels, a part of the side, or an expression: a sum of products with at most one side each."""
+    if "_" not in text and text not in _SIDES:
         return shared_values.length(text)
-    if match[1][1] != axis:
-        raise UnsupportedValue("is not supported with an expression of the other side")
-    value = Fraction(match[3] or 1)
-    part = value if match[2] != "div" else 1 / value if value else Fraction(0)
-    if not _LEAST_PART <= part <= _MOST_PART:
-        raise ValueError(f"must be a part of the picture up to {_MOST_PART}")
-    return WHOLE if part == 1 else Part(part)
+    words = ["add", *_SUM_OPERATOR.split(text)]
+    if len(words) > 2 * _MAX_TERMS:
+        raise ValueError(f"must have at most {_MAX_TERMS} terms")
+    pixels, multiples = Fraction(0), defaultdict[Measure, Fraction](Fraction)
+    for operator, term in zip(words[::2], words[1::2], strict=True):
+        factor, side = _product(term)
+        factor = factor if operator == "add" else -factor
+        if side is None:
+            pixels += factor
+        else:
+            multiples[side] += factor
+    if any(factor and not _LEAST_PART <= abs(factor) <= _MOST_PART for factor in multiples.values()):
+        raise ValueError(f"must have parts of the picture up to {_MOST_PART}")
+    found = lengths.length(pixels, multiples, axis)
+    if found == 0 or is_negative(found):
+        raise ValueError("must be above 0")
+    return found
+
+
+def _product(text: str) -> tuple[Fraction, Measure | None]:
+    """A product as its number, and the side that is a factor of it, if any."""
+    words = ["mul", *_PRODUCT_OPERATOR.split(text)]
+    value, side = Fraction(1), None
+    for operator, word in zip(words[::2], words[1::2], strict=True):
+        is_side = word in _SIDES
+        if not (is_side or _NUMBER.fullmatch(word)) or (is_side and (side is not None or operator == "div")):
+            raise UnsupportedValue("is not supported with this expression")
+        if is_side:
+            side = _SIDES[word]
+        elif operator == "mul":
+            value *= Fraction(word)
+        elif not Fraction(word):
+            raise ValueError("must not divide by 0")
+        else:
+            value /= Fraction(word)
+    if value > 10**9 or value.denominator > 10**9:
+        raise ValueError("must have numbers up to 1000000000, and no finer fractions")
+    return value, side
 
 
 def ratio(text: str) -> Fraction:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from proxy.core.errors import BadTransform
 from proxy.core.image.formats import Format
 from proxy.core.transform.geometry import ratio as side_by_ratio
+from proxy.core.transform.lengths import Length, Part, Relative, Sum
 from proxy.core.transform.operations import (
     TRANSPARENT,
     WHITE,
@@ -23,10 +24,8 @@ from proxy.core.transform.operations import (
     Flatten,
     FocalPoint,
     Gravity,
-    Length,
     Operation,
     Pad,
-    Part,
     Resize,
     Smart,
     Transform,
@@ -92,7 +91,7 @@ def _dpr(of: ParameterValues) -> tuple[Number, int | None]:
     if of.dpr == 1 or sides == (None, None):
         return 1, None
     is_plain = not any(of.padding_px) and of.max_width_px is None and of.max_height_px is None
-    is_plain = is_plain and not any(isinstance(side, Part) for side in sides)
+    is_plain = is_plain and not any(isinstance(side, Relative) for side in sides)
     return split_dpr(of.dpr) if is_plain else (of.dpr, None)
 
 
@@ -168,8 +167,8 @@ def _within(side: Length | None, factor: Number, padding_px: int) -> Length | No
     match side:
         case int():
             return max(1, times(side, factor) - padding_px)
-        case Part(part):
-            return Part(part * factor)
+        case Part() | Sum():
+            return side.times(Fraction(factor))
     return None
 
 

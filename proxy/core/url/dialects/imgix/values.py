@@ -10,15 +10,14 @@ from typing import NamedTuple
 
 from proxy.core.errors import UnsupportedFormat
 from proxy.core.image.formats import Format
+from proxy.core.transform.lengths import Length, Part
 from proxy.core.transform.operations import (
     Colour,
     Crop,
     FocalPoint,
     Gravity,
-    Length,
     Metadata,
     Offset,
-    Part,
     Shifted,
     Turn,
 )

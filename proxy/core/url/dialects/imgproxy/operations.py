@@ -7,6 +7,7 @@ made: padding has the background already, as in native URLs, although imgproxy f
 
 from fractions import Fraction
 
+from proxy.core.transform.lengths import Part
 from proxy.core.transform.operations import (
     CENTER,
     TRANSPARENT,
@@ -21,7 +22,6 @@ from proxy.core.transform.operations import (
     FocalPoint,
     Operation,
     Pad,
-    Part,
     Resize,
     Transform,
     Turn,

@@ -11,6 +11,7 @@ from fractions import Fraction
 from proxy.core.errors import UnsupportedFormat
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, named, nearest
+from proxy.core.transform.lengths import Length
 from proxy.core.transform.operations import (
     CENTER,
     Auto,
@@ -19,7 +20,6 @@ from proxy.core.transform.operations import (
     Enlarge,
     Fit,
     Gravity,
-    Length,
     Metadata,
     Operation,
     Pixelate,

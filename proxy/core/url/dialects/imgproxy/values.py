@@ -10,14 +10,13 @@ from urllib.parse import unquote
 
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, nearest
+from proxy.core.transform.lengths import Length, Part
 from proxy.core.transform.operations import (
     CENTER,
     Colour,
     Fit,
     FocalPoint,
     Gravity,
-    Length,
-    Part,
     Shifted,
     Smart,
 )

@@ -15,6 +15,7 @@ from proxy.core.errors import BadUrl
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, nearest
 from proxy.core.transform.conditions import MAX_COMPARISONS, Comparison, Condition, Measure, Relation
+from proxy.core.transform.lengths import Length, Relative
 from proxy.core.transform.operations import (
     BLACK,
     CENTER,
@@ -31,10 +32,8 @@ from proxy.core.transform.operations import (
     Flatten,
     FocalPoint,
     Gravity,
-    Length,
     Metadata,
     OriginalPoint,
-    Part,
     Pixelate,
     Rounding,
     Sharpen,
@@ -47,6 +46,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.url.dialects.component import Branch, Component, CropFit
 from proxy.core.url.dialects.native.filters import FILTER_FORMS, FILTER_WORDS, filter_text
+from proxy.core.url.dialects.native.lengths import relative, text_of
 from proxy.core.url.disposition import UNFIT_FOR_NAME, Disposition, disposition_of
 from proxy.core.url.target import decoded
 
@@ -72,8 +72,6 @@ _SIGMA = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,2})?", re.ASCII)
 _RATIO = re.compile(r"(?:0|[1-9][0-9]{0,3})\.[0-9]{1,4}|[1-9][0-9]{0,7}", re.ASCII)
 _FRACTION = re.compile(r"0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?", re.ASCII)
 _HEX = re.compile(r"[0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8}", re.ASCII)
-_SIGNED_PART = re.compile(r"-?(?:0|[1-9][0-9]{0,2})\.[0-9]{1,6}", re.ASCII)
-_PART = re.compile(r"(?:0|[1-9][0-9]{0,2})\.[0-9]{1,6}", re.ASCII)
 _PADDING = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
 _THRESHOLD = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,2})?", re.ASCII)
 _SQUARE = re.compile(r"[2-9]|[1-9][0-9]{1,2}|1000", re.ASCII)
@@ -255,33 +253,23 @@ def _gravity(value: str) -> Gravity:
         return point
     if not isinstance(point, FocalPoint) or len(shift) != 2:
         raise ValueError("must have two offsets after a point or a direction, as in north:0:20")
-    x, y = map(_offset, shift)
-    return Shifted(point, x, y)
+    return Shifted(point, _offset(shift[0], Measure.WIDTH), _offset(shift[1], Measure.HEIGHT))
 
 
-def _offset(value: str) -> Length:
+def _offset(value: str, axis: Measure) -> Length:
     if _SIGNED.fullmatch(value):
         return int(value[:_MAX_DIGITS])
-    if _SIGNED_PART.fullmatch(value):
-        return Part(Fraction(value))
-    raise ValueError(
-        "must have offsets in pixels, as in north:0:-20, or in parts of the picture, as in north:0.0:0.1"
-    )
+    try:
+        return relative(axis, signed=True)(value)
+    except ValueError:
+        raise ValueError(
+            "must have offsets in pixels, as in north:0:-20, in parts of the picture, as in north:0.0:0.1, or as sums of"
+            " sizes, as in north:0:0.1h_sub_20"
+        ) from None
 
 
 def _length_text(length: Length) -> str:
-    return str(length) if isinstance(length, int) else _part_text(length)
-
-
-def _part(value: str) -> Part:
-    if not _PART.fullmatch(value) or not (fraction := Fraction(value)):
-        raise ValueError("must be a part of the picture such as 0.5, above 0, with at most 6 decimals")
-    return Part(fraction)
-
-
-def _part_text(part: Part) -> str:
-    text = f"{float(part.fraction):.6f}".rstrip("0")
-    return f"{text}0" if text.endswith(".") else text
+    return str(length) if isinstance(length, int) else text_of(length)
 
 
 def _sides(value: str) -> tuple[int, int, int, int]:
@@ -556,13 +544,13 @@ PATH: dict[str, Param] = {
     ),
     "rw": Param(
         field="width",
-        read=_part,
-        write=lambda of: (_part_text(of.width),) if isinstance(of.width, Part) else (),
+        read=relative(Measure.WIDTH),
+        write=lambda of: (text_of(of.width),) if isinstance(of.width, Relative) else (),
     ),
     "rh": Param(
         field="height",
-        read=_part,
-        write=lambda of: (_part_text(of.height),) if isinstance(of.height, Part) else (),
+        read=relative(Measure.HEIGHT),
+        write=lambda of: (text_of(of.height),) if isinstance(of.height, Relative) else (),
     ),
     "minw": Param(
         field="min_width_px",
@@ -621,13 +609,13 @@ PATH: dict[str, Param] = {
     ),
     "rx": Param(
         field="left",
-        read=_part,
-        write=lambda of: (_part_text(of.left),) if isinstance(of.left, Part) else (),
+        read=relative(Measure.WIDTH),
+        write=lambda of: (text_of(of.left),) if isinstance(of.left, Relative) else (),
     ),
     "ry": Param(
         field="top",
-        read=_part,
-        write=lambda of: (_part_text(of.top),) if isinstance(of.top, Part) else (),
+        read=relative(Measure.HEIGHT),
+        write=lambda of: (text_of(of.top),) if isinstance(of.top, Relative) else (),
     ),
     "ext": Param(
         field="extend",

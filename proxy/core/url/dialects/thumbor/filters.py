@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from proxy.core.errors import BadTransform, NotSupported
 from proxy.core.image.formats import Format
+from proxy.core.transform.lengths import Length, Part
 from proxy.core.transform.operations import (
     TRANSPARENT,
     Adjust,
@@ -26,11 +27,9 @@ from proxy.core.transform.operations import (
     Flatten,
     FocalPoint,
     Hue,
-    Length,
     Noise,
     Offset,
     Pad,
-    Part,
     Pixelate,
     Remap,
     Resize,

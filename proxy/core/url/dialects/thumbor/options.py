@@ -12,15 +12,13 @@ from typing import NamedTuple
 
 from proxy.core.errors import BadTransform
 from proxy.core.image.formats import Format
+from proxy.core.transform.lengths import WHOLE, Length, Part
 from proxy.core.transform.operations import (
-    WHOLE,
     Colour,
     Crop,
     FocalPoint,
-    Length,
     Offset,
     Operation,
-    Part,
     Trim,
     Turn,
 )

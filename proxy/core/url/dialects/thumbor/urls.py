@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from proxy.core.errors import BadTransform, BadUrl, NotSupported
 from proxy.core.nearest import named
+from proxy.core.transform.lengths import Relative
 from proxy.core.transform.operations import (
     Auto,
     Crop,
@@ -27,7 +28,6 @@ from proxy.core.transform.operations import (
     Operation,
     OriginalPoint,
     Pad,
-    Part,
     Resize,
     Rounding,
     Smart,
@@ -181,7 +181,7 @@ def _sizing(options: ThumborOptions) -> tuple[Resize, ...]:
         return (Resize(width=width, height=height, enlarge=enlarge, rounding=rounding),)
     is_adaptive = options.adaptive and not (options.full and options.no_upscale)
     if options.fit_in and is_adaptive and width != height:
-        if isinstance(width, Part) or isinstance(height, Part):
+        if isinstance(width, Relative) or isinstance(height, Relative):
             raise BadTransform("option adaptive-fit-in takes two numbers of pixels")
         return _adaptive(max(width, height), min(width, height), enlarge, full=options.full)
     if options.fit_in:

@@ -7,10 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.transform.conditions import Measure
+from proxy.core.transform.lengths import Sum
 from proxy.core.url.dialects.cloudinary.expressions import MAX_TERMS, evaluate, holds, number
-from proxy.core.url.dialects.cloudinary.scope import Relative, Scope, Unknown, Value
+from proxy.core.url.dialects.cloudinary.scope import Multiple, Scope, Unknown, Value
 
-ORIGINAL = Scope(variables={"$a": Fraction(3), "$s": "red", "$list": "red:blue"})
+ORIGINAL = Scope(
+    variables={
+        "$a": Fraction(3),
+        "$s": "red",
+        "$list": "red:blue",
+        "$s2": Sum(Fraction(10), ((Measure.WIDTH, Fraction(1)),)),
+    }
+)
 SIZED = Scope(width_px=300, height_px=200, is_original=False)
 LATER = Scope(is_original=False)
 
@@ -31,14 +39,22 @@ LATER = Scope(is_original=False)
         ("$a_mul_$a", Fraction(9)),
         ("!a b!", "a b"),
         ("!a_b!", "a_b"),
-        ("iw", Relative(Fraction(1), Measure.WIDTH)),
-        ("w_div_2", Relative(Fraction(1, 2), Measure.WIDTH)),
-        ("0.5_mul_ih", Relative(Fraction(1, 2), Measure.HEIGHT)),
-        ("w_add_iw_mul_2", Relative(Fraction(3), Measure.WIDTH)),
-        ("w_add_h", Unknown("w")),
-        ("w_add_1", Unknown("w")),
+        ("iw", Multiple(Fraction(1), Measure.WIDTH)),
+        ("w_div_2", Multiple(Fraction(1, 2), Measure.WIDTH)),
+        ("0.5_mul_ih", Multiple(Fraction(1, 2), Measure.HEIGHT)),
+        ("w_add_iw_mul_2", Multiple(Fraction(3), Measure.WIDTH)),
+        ("w_add_h", Sum(Fraction(0), ((Measure.WIDTH, Fraction(1)), (Measure.HEIGHT, Fraction(1))))),
+        ("w_add_1_mul_5", Sum(Fraction(5), ((Measure.WIDTH, Fraction(1)),))),
+        ("w_sub_w_add_3", Fraction(3)),
+        ("w_add_h_sub_w", Multiple(Fraction(1), Measure.HEIGHT)),
+        ("$s2_div_2", Sum(Fraction(5), ((Measure.WIDTH, Fraction(1, 2)),))),
+        ("2_mul_$s2", Sum(Fraction(20), ((Measure.WIDTH, Fraction(2)),))),
+        ("$s2_mul_0", Fraction(0)),
+        ("$s2_mul_w", Unknown("a sum of sizes")),
+        ("1_div_$s2", Unknown("a sum of sizes")),
+        ("ar_add_1", Unknown("ar")),
         ("1_div_w", Unknown("w")),
-        ("ar", Relative(Fraction(1), Measure.ASPECT)),
+        ("ar", Multiple(Fraction(1), Measure.ASPECT)),
         ("fc_mul_2", Unknown("fc")),
         ("ctx:!key!", Unknown("ctx")),
     ],
@@ -53,8 +69,8 @@ def test_values(text: str, value: Value) -> None:
         ("w", Fraction(300)),
         ("h_mul_2", Fraction(400)),
         ("ar", Fraction(3, 2)),
-        ("iw", Relative(Fraction(1), Measure.ORIGINAL_WIDTH)),
-        ("oh_div_2", Relative(Fraction(1, 2), Measure.ORIGINAL_HEIGHT)),
+        ("iw", Multiple(Fraction(1), Measure.ORIGINAL_WIDTH)),
+        ("oh_div_2", Multiple(Fraction(1, 2), Measure.ORIGINAL_HEIGHT)),
     ],
 )
 def test_a_known_canvas_has_numbers_and_the_original_none(text: str, value: Value) -> None:
@@ -89,8 +105,8 @@ def test_conditions(condition: str, is_true: bool) -> None:
 @pytest.mark.parametrize(
     ("condition", "scope", "name"),
     [
-        ("w_sub_h_gt_300", ORIGINAL, "w"),
-        ("w_add_10_gt_300", ORIGINAL, "w"),
+        ("w_sub_h_gt_300", ORIGINAL, "a sum of sizes"),
+        ("300_lt_w_sub_h", ORIGINAL, "a sum of sizes"),
         ("w_mod_2_eq_0", ORIGINAL, "w"),
         ("w_gt_300_and_fc_gt_1", ORIGINAL, "fc"),
         ("fc_gte_1", ORIGINAL, "fc"),
@@ -109,6 +125,8 @@ def test_a_condition_that_no_size_decides_is_refused(condition: str, scope: Scop
     [
         ("iw_gt_300", ORIGINAL, "w_gt_300"),
         ("300_gt_iw", ORIGINAL, "w_lt_300"),
+        ("w_add_10_gt_300", ORIGINAL, "w_gt_290"),
+        ("300_lte_w_mul_2_sub_10", ORIGINAL, "w_gte_155"),
         ("iw_gt_300", SIZED, "iw_gt_300"),
         ("w_mul_2_lte_h", ORIGINAL, "ar_lte_1:2"),
         ("h_gt_w", ORIGINAL, "ar_lt_1"),

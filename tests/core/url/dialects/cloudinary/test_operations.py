@@ -9,10 +9,10 @@ from proxy.core.errors import BadTransform
 from proxy.core.image.formats import Format
 from proxy.core.image.size import Box, Size
 from proxy.core.transform.layout import Cut, Embed, Find, FindBorders, Load, Scale, commands
+from proxy.core.transform.lengths import WHOLE, Part
 from proxy.core.transform.operations import (
     CENTER,
     TRANSPARENT,
-    WHOLE,
     AsStored,
     Colour,
     Crop,
@@ -25,7 +25,6 @@ from proxy.core.transform.operations import (
     Offset,
     Operation,
     OriginalPoint,
-    Part,
     Resize,
     Shifted,
     Smart,
@@ -265,8 +264,9 @@ def test_what_has_no_effect_is_reported(transformation: str, names: list[str]) -
         ("w_0", "parameter w must be above 0"),
         ("h_-5", "parameter h must be above 0"),
         ("w_foo", "parameter w must"),
-        ("w_ih", "parameter w is a part of the other side"),
-        ("c_fill,w_3,h_2/w_iw", "parameter w depends on iw of the original"),
+        ("w_iar", "parameter w depends on iar of the original"),
+        ("w_iw_mul_1000_add_1", "parameter w must be less than 1000 times"),
+        ("w_0_sub_iw_sub_ih", "parameter w must be above 0"),
         ("c_fil,w_3", "parameter c must be .*is fill meant"),
         ("c_imagga_crop,w_3", "add-on"),
         ("c_crop", "parameter c_crop needs"),

@@ -193,6 +193,12 @@ def test_versions(path: str, version: str | None) -> None:
         ("e_trim:0", "trim_0"),
         ("b_red", "e_flatten:ff0000"),
         ("cs_srgb,fl_strip_profile.force_strip", ""),
+        ("c_crop,w_ih,h_ih", "c_crop,rw_h,rh_1.0,g_center"),
+        ("c_crop,w_iw_sub_20,h_ih_sub_20,x_10,y_10", "c_crop,rw_w_sub_20,rh_h_sub_20,x_10,y_10"),
+        ("c_fill,w_9,h_9/c_scale,w_iw_div_2,h_ih", "c_fill,w_9,h_9,el_allow~c_scale,rw_0.5iw,rh_ih,el_allow"),
+        ("$side_iw_add_ih/c_crop,w_9/c_scale,w_$side_mul_0.5", "c_crop,w_9,g_center~rw_0.5iw_add_0.5ih,el_allow"),
+        ("c_fill,w_9,h_9,g_north,y_ih_mul_-0.1", "c_fill,w_9,h_9,el_allow,g_north:0:-0.1"),
+        ("c_crop,w_9,h_9,x_h_sub_w", "c_crop,w_9,h_9,rx_h_sub_w,y_0"),
     ],
 )  # fmt: skip
 def test_equal_pictures_are_equal_transforms(transformation: str, tokens: str) -> None:
@@ -261,7 +267,10 @@ def test_conditions_on_sizes_are_operations(transformation: str, native_chain: s
         ("if_w_gt_300/w_3/if_else/w_4/if_else/w_5/if_end", "if_else is given twice"),
         ("if_1_eq_1/w_3/if_else/w_4/if_else/w_5/if_end", "if_else is given twice"),
         ("if_iw_gt_123456.123457/w_3/if_end", "must compare sizes with numbers up to"),
-        ("$ow_iw/c_crop,w_9,h_9/w_$ow", "parameter w depends on iw of the original"),
+        (
+            "c_limit,w_9/$both_w_add_h/c_limit,w_8/w_$both",
+            "parameter w depends on a sum of sizes of the original",
+        ),
         (
             "c_limit,w_90/$b_w_gt_9/c_limit,w_80/if_$b/e_sepia/if_end",
             "parameter if depends on a condition of the original",
@@ -339,7 +348,7 @@ def test_errors_name_the_parameter(transformation: str, text: str) -> None:
                     "o_50",
                     "t_unknown",
                     "if_fc_gt_1,w_3",
-                    "w_ih",
+                    "w_iar",
                     "pg_1-3",
                     "q_auto:new",
                     "w_3,xy_3",

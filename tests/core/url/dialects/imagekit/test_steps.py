@@ -6,6 +6,7 @@ import pytest
 
 from proxy.core.errors import BadTransform
 from proxy.core.image.size import Size
+from proxy.core.transform.lengths import Length, Part
 from proxy.core.transform.operations import (
     BLACK,
     CENTER,
@@ -19,10 +20,8 @@ from proxy.core.transform.operations import (
     Flatten,
     FocalPoint,
     Gravity,
-    Length,
     Offset,
     Operation,
-    Part,
     Remap,
     Resize,
     Sharpen,

@@ -7,6 +7,7 @@ import pytest
 from proxy.core.errors import BadTransform
 from proxy.core.image.formats import Format
 from proxy.core.image.size import Size
+from proxy.core.transform.lengths import Length, Part
 from proxy.core.transform.operations import (
     CENTER,
     TRANSPARENT,
@@ -25,12 +26,10 @@ from proxy.core.transform.operations import (
     Gamma,
     Gravity,
     Hue,
-    Length,
     Metadata,
     Offset,
     Operation,
     Pad,
-    Part,
     Pixelate,
     Remap,
     Resize,

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.core.image.formats import Format
+from proxy.core.transform.lengths import Part
 from proxy.core.transform.operations import (
     CENTER,
     TRANSPARENT,
@@ -21,7 +22,6 @@ from proxy.core.transform.operations import (
     FocalPoint,
     Operation,
     Pad,
-    Part,
     Pixelate,
     Resize,
     Sharpen,

@@ -5,7 +5,14 @@ from fractions import Fraction
 import pytest
 
 from proxy.core.image.formats import Format
-from proxy.core.transform.operations import CENTER, Colour, FocalPoint, Length, Part, Shifted, Smart
+from proxy.core.transform.lengths import Length, Part
+from proxy.core.transform.operations import (
+    CENTER,
+    Colour,
+    FocalPoint,
+    Shifted,
+    Smart,
+)
 from proxy.core.url.dialects.imgproxy.values import (
     crop_side,
     extend_gravity,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from proxy.core.errors import BadSignature, BadTransform, BadUrl, CalotypeError
 from proxy.core.image.formats import Format
+from proxy.core.transform.lengths import Length, Part
 from proxy.core.transform.operations import (
     BLACK,
     CENTER,
@@ -32,13 +33,11 @@ from proxy.core.transform.operations import (
     FocalPoint,
     Gravity,
     Hue,
-    Length,
     Noise,
     Offset,
     Operation,
     OriginalPoint,
     Pad,
-    Part,
     Pixelate,
     Remap,
     Resize,

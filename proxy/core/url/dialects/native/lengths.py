@@ -1,0 +1,78 @@
+"""Lengths in native URLs that depend on a size: `0.5`, a part of the side, or a sum such as `0.5h_sub_10`."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from fractions import Fraction
+
+from proxy.core.transform.conditions import Measure
+from proxy.core.transform.lengths import SIDES, Length, Part, Relative, Sum, length
+
+_PART = re.compile(r"(?:0|[1-9][0-9]{0,2})\.[0-9]{1,6}", re.ASCII)
+_NUMBER = r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,6})?"
+_TERM = re.compile(rf"(?P<factor>{_NUMBER})?(?P<measure>iw|ih|w|h)|(?P<pixels>{_NUMBER})", re.ASCII)
+_OPERATOR = re.compile(r"_(add|sub)_")
+_MAX_TERMS = 8
+_MAX_FACTOR = 1000
+
+
+def relative(axis: Measure, *, signed: bool = False) -> Callable[[str], Length]:
+    """Reads a length along `axis`. One that is `signed` may begin with a minus. Raises ValueError."""
+
+    def read(value: str) -> Length:
+        text = value.removeprefix("-") if signed else value
+        if _PART.fullmatch(text) and (signed or Fraction(value)):
+            return Part(Fraction(value))
+        found = _sum(value, text, axis)
+        if not isinstance(found, Relative):
+            raise ValueError(_REASON)
+        return found
+
+    return read
+
+
+def _sum(value: str, text: str, axis: Measure) -> Length:
+    pixels, multiples = Fraction(0), defaultdict[Measure, Fraction](Fraction)
+    terms = ["add" if text == value else "sub", *_OPERATOR.split(text)]
+    if len(terms) > 2 * _MAX_TERMS:
+        raise ValueError(f"must have at most {_MAX_TERMS} terms")
+    for operator, word in zip(terms[::2], terms[1::2], strict=True):
+        if (term := _TERM.fullmatch(word)) is None:
+            raise ValueError(_REASON)
+        sign = 1 if operator == "add" else -1
+        if term["measure"] is None:
+            pixels += sign * Fraction(term["pixels"])
+            continue
+        multiples[Measure(term["measure"])] += sign * Fraction(term["factor"] or 1)
+    if any(abs(factor) >= _MAX_FACTOR for factor in multiples.values()):
+        raise ValueError(f"must have less than {_MAX_FACTOR} times a side")
+    return length(pixels, multiples, axis)
+
+
+def text_of(value: Relative) -> str:
+    match value:
+        case Part(fraction):
+            digits = _digits(fraction)
+            return digits if "." in digits else f"{digits}.0"
+        case Sum(pixels, multiples):
+            terms = [(factor, str(measure)) for measure, factor in multiples]
+            if pixels:
+                terms.append((pixels, ""))
+            words = [
+                f"{'_add_' if factor > 0 else '_sub_'}{_digits(abs(factor)) if abs(factor) != 1 or not measure else ''}{measure}"
+                for factor, measure in sorted(terms, key=lambda term: term[0] < 0)
+            ]
+            first = words[0].removeprefix("_add_")
+            return "".join(["-" + first.removeprefix("_sub_") if first == words[0] else first, *words[1:]])
+
+
+def _digits(fraction: Fraction) -> str:
+    text = f"{float(fraction):.6f}".rstrip("0")
+    return text.removesuffix(".")
+
+
+_SIDES = ", ".join(SIDES[:-1])
+_REASON = (
+    "must be a part of the picture such as 0.5, above 0, with at most 6 decimals, or a sum of sizes such as 0.5h_sub_10 of"
+    f" {_SIDES} and {SIDES[-1]}"
+)
