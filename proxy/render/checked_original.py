@@ -2,7 +2,8 @@
 errors of an original. No pixel is changed here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import pyvips
@@ -15,11 +16,14 @@ from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, Format, sniff
 from proxy.core.image.limits import InputLimits, check
 from proxy.core.image.size import Size
 from proxy.core.transform.operations import Turn
-from proxy.render.colours import Colours, colours_of
+from proxy.render.colours import PROFILE, Colours, colours_of
 
 CACHED_FORMATS = (Format.JPEG, Format.PNG)
 """The formats that are decoded row by row unless their pixels are cached."""
 MAX_CACHED_BYTES = 64 * 2**20
+SEQUENTIAL = "vips-sequential"
+_ORIENTATION = "orientation"
+_RESOLUTION_UNIT = "resolution-unit"
 _SWAPPING_ORIENTATIONS = range(5, 9)
 _STORED = {
     2: Turn.HFLIP,
@@ -37,18 +41,113 @@ _NO_DECODER = ("not been built in", "not in a known format", "unsupported codec"
 _NO_MEMORY = ("out of memory", "memory allocation", "unable to allocate", "cannot allocate", "security limit")
 
 
+Buffer = bytes | memoryview
+
+
+class Header(NamedTuple):
+    """What a job needs to know of an original beside its pixels. `pixel_bytes` is the size of a decoded pixel, `orientation`
+    that of EXIF; `profile` is the ICC profile of the file, empty where it has no effect. `resolution` is in pixels a millimetre,
+    across and down, and `resolution_unit` how encoders write it, empty if unknown."""
+
+    facts: Facts
+    colours: Colours
+    pixel_bytes: int
+    interpretation: str
+    orientation: int
+    profile: bytes
+    resolution: tuple[float, float]
+    resolution_unit: str
+    is_deep: bool
+    """Whether a band has more than 8 bits."""
+
+
+class Reduction(NamedTuple):
+    """An original that was decoded at a fraction of its size, as pixels of 8 bits a band."""
+
+    header: Header
+    factor: int
+    width: int
+    height: int
+    bands: int
+
+    @property
+    def size_bytes(self) -> int:
+        return self.width * self.height * self.bands
+
+    def image(self, content: Buffer) -> pyvips.Image:
+        """The image of these pixels, with the metadata that loading needs. Raises pyvips.Error if some are missing."""
+        image = pyvips.Image.new_from_memory(content, self.width, self.height, self.bands, "uchar")
+        header = self.header
+        across, down = header.resolution
+        image = image.copy(interpretation=header.interpretation, xres=across, yres=down)
+        image.set_type(pyvips.GValue.gint_type, SEQUENTIAL, 1)
+        image.set_type(pyvips.GValue.gint_type, _ORIENTATION, header.orientation)
+        if header.profile:
+            image.set_type(pyvips.GValue.blob_type, PROFILE, header.profile)
+        if header.resolution_unit:
+            image.set_type(pyvips.GValue.gstr_type, _RESOLUTION_UNIT, header.resolution_unit)
+        return image
+
+
 class CheckedOriginal:
     """An original whose header is within the limits and whose data is complete. With `keep_decoded`, decoded and resized
     pixels are cached for the next render, which gives the same bytes as without the cache.
 
-    Raises UnsupportedFormat, OriginalTooLarge or Undecodable.
+    `read` returns the bytes of the file. Where earlier jobs left `reductions`, each with a function that reads its pixels, it
+    is called only for a render that needs more. Then, or else at once, raises UnsupportedFormat, OriginalTooLarge or
+    Undecodable.
     """
 
-    def __init__(self, content: bytes, limits: InputLimits) -> None:
-        self.size_bytes = len(content)
-        self.content, self.facts, self.colours, self.pixel_bytes, self.canvas = _read(content, limits)
+    def __init__(
+        self,
+        read: Callable[[], bytes],
+        size_bytes: int,
+        limits: InputLimits,
+        reductions: Sequence[tuple[Reduction, Callable[[], Buffer]]] = (),
+    ) -> None:
+        self.size_bytes = size_bytes
+        self._limits = limits
+        self._left: dict[int, tuple[Reduction, Callable[[], Buffer]]] = {}
+        self.reopen(read, reductions)
+        self.header = reductions[0][0].header if reductions else self._checked.header
         self.keep_decoded = False
+        self.reduces = True
+        self._reductions: dict[int, pyvips.Image | None] = {}
+        self._made: tuple[Reduction, Buffer] | None = None
         self._cache: dict[str, tuple[object, pyvips.Image]] = {}
+
+    @classmethod
+    def of(cls, content: bytes, limits: InputLimits) -> "CheckedOriginal":
+        return cls(lambda: content, len(content), limits)
+
+    def reopen(
+        self, read: Callable[[], bytes], reductions: Sequence[tuple[Reduction, Callable[[], Buffer]]]
+    ) -> None:
+        """Replaces the functions, for a job with other descriptors of the same files."""
+        self._read = read
+        self._left |= {reduction.factor: (reduction, pixels) for reduction, pixels in reductions}
+
+    @cached_property
+    def _checked(self) -> "_Checked":
+        return _check(self._read(), self._limits)
+
+    @property
+    def content(self) -> bytes:
+        """The input of the decoders."""
+        return self._checked.content
+
+    @property
+    def canvas(self) -> gif.Stream | None:
+        """Set for a GIF whose frames are composed here."""
+        return self._checked.canvas if self.facts.format is Format.GIF else None
+
+    @property
+    def facts(self) -> Facts:
+        return self.header.facts
+
+    @property
+    def colours(self) -> Colours:
+        return self.header.colours
 
     @property
     def is_shared(self) -> bool:
@@ -57,14 +156,17 @@ class CheckedOriginal:
 
     def turn_to_stored(self) -> Turn | None:
         """The turn that undoes the EXIF orientation."""
-        return _STORED.get(orientation(pyvips.Image.new_from_buffer(self.content, "")))
+        return _STORED.get(self.header.orientation)
 
     def drop_cache(self) -> bool:
         """Drops the cached pixels. Returns whether a render without the cache may succeed where this one failed."""
         was_shared = bool(self._cache) or (self.keep_decoded and self.facts.format in CACHED_FORMATS)
-        self.keep_decoded = False
+        was_reduced = bool(self._reductions)
+        self.keep_decoded = self.reduces = False
+        self._made = None
         self._cache.clear()
-        return was_shared
+        self._reductions.clear()
+        return was_shared or was_reduced
 
     def cached(self, stage: str, which: object, make: Callable[[], pyvips.Image]) -> pyvips.Image:
         """The pixels of `make` for `stage` and `which`, or cached ones. Each stage caches its latest pixels."""
@@ -75,6 +177,31 @@ class CheckedOriginal:
             image = image.copy_memory()
             self._cache[stage] = which, image
         return image
+
+    def reduction(self, factor: int, make: Callable[[], pyvips.Image]) -> pyvips.Image:
+        """The original with 8 bits a band reduced by `factor`: by an earlier job, or now by `make`."""
+        image = self._reductions.setdefault(factor, None)
+        if image is None:
+            if factor in self._left:
+                reduction, read = self._left[factor]
+                pixels = read()
+            else:
+                made = make()
+                reduction = Reduction(self.header, factor, made.width, made.height, made.bands)
+                pixels = made.write_to_memory()
+                self._made = reduction, pixels
+            image = self._reductions[factor] = reduction.image(pixels)
+        return image
+
+    def new_reduction(self) -> tuple[Reduction, Buffer] | None:
+        """The reduction that was made since the last call, with its pixels."""
+        made, self._made = self._made, None
+        return made
+
+
+def opened_image(content: bytes, options: str = "", **more: str) -> pyvips.Image:
+    """The image in `content`, which libvips reads in place; not decoded yet."""
+    return pyvips.Image.new_from_source(pyvips.Source.new_from_memory(content), options, **more)
 
 
 def fault_of_original(fault: Exception) -> CalotypeError:
@@ -90,44 +217,56 @@ def is_memory(fault: Exception) -> bool:
     return isinstance(fault, MemoryError) or any(phrase in str(fault).lower() for phrase in _NO_MEMORY)
 
 
-class _Read(NamedTuple):
-    """`content` is the input of the decoders; `pixel_bytes` is the size of a decoded pixel; `canvas` is set for a
-    GIF whose frames are composed here."""
+class _Checked(NamedTuple):
+    """`content` is the input of the decoders; `canvas` is set for a GIF whose frames are composed here."""
 
     content: bytes
-    facts: Facts
-    colours: Colours
-    pixel_bytes: int
+    header: Header
     canvas: gif.Stream | None
 
 
-def _read(content: bytes, limits: InputLimits) -> _Read:
+def _check(content: bytes, limits: InputLimits) -> _Checked:
     """Reads the header, checks the limits, and checks that no picture data is missing."""
     kind = sniff(content[:SNIFF_BYTES])
     if kind is None:
         raise UnsupportedFormat(NO_PICTURE)
     try:
-        whole = completed(kind, content)
+        whole, scans = jpeg.read(content) if kind is Format.JPEG else (completed(kind, content), 1)
     except MemoryError as fault:
         raise fault_of_original(fault) from None
     if whole is None:
         raise Undecodable("the original is cut short")
-    if kind is Format.JPEG and jpeg.scans(whole.content, _MAX_SCANS) > _MAX_SCANS:
+    if scans > _MAX_SCANS:
         raise OriginalTooLarge(f"the original has more than {_MAX_SCANS} scans")
     stream = gif.read(whole.content) if kind is Format.GIF else None
     if stream is not None and not stream.frames:
         raise Undecodable("the original has no frame")
     try:
-        header = pyvips.Image.new_from_buffer(whole.content, "")
-        facts = _facts(header, kind, stream)
-        colours = colours_of(header, kind, whole.content)
+        header = _header(opened_image(whole.content), kind, stream, whole.content)
     except (pyvips.Error, MemoryError, UnicodeDecodeError) as fault:
         raise fault_of_original(fault) from None
+    facts = header.facts
     check(limits, kind, Size(facts.width_px, facts.height_px), 1)
     if whole.doubts and not _are_alike(kind, whole.doubts, facts.pages):
         raise Undecodable("the original is cut short")
-    canvas = stream if stream is not None and stream.needs_canvas else None
-    return _Read(whole.content, facts, colours, pixel_bytes(header), canvas)
+    return _Checked(whole.content, header, stream if stream is not None and stream.needs_canvas else None)
+
+
+def _header(image: pyvips.Image, kind: Format, stream: gif.Stream | None, content: bytes) -> Header:
+    colours = colours_of(image, kind, content)
+    fields = image.get_fields()
+    is_used = not colours.is_plain and colours.profile is None and PROFILE in fields
+    return Header(
+        _facts(image, kind, stream),
+        colours,
+        pixel_bytes(image),
+        image.interpretation,
+        orientation(image),
+        bytes(image.get(PROFILE)) if is_used else b"",
+        (image.xres, image.yres),
+        image.get(_RESOLUTION_UNIT) if _RESOLUTION_UNIT in fields else "",
+        image.format != "uchar",
+    )
 
 
 def _are_alike(kind: Format, doubts: tuple[bytes, ...], pages: int) -> bool:
@@ -136,11 +275,11 @@ def _are_alike(kind: Format, doubts: tuple[bytes, ...], pages: int) -> bool:
     page = f"page={pages - 1}," if kind is Format.GIF else ""
     strictly = f"[{page}fail_on={'warning' if kind is Format.JPEG else 'error'}]"
     try:
-        first = pyvips.Image.new_from_buffer(doubts[0], strictly, access="sequential")
+        first = opened_image(doubts[0], strictly, access="sequential")
         if len(doubts) == 1:
             first.avg()
         for other in doubts[1:]:
-            again = pyvips.Image.new_from_buffer(other, f"[{page}fail_on=error]", access="sequential")
+            again = opened_image(other, f"[{page}fail_on=error]", access="sequential")
             if (first != again).max() > 0:
                 return False
     except pyvips.Error as fault:
@@ -171,4 +310,4 @@ def _facts(header: pyvips.Image, kind: Format, stream: gif.Stream | None) -> Fac
 
 def orientation(header: pyvips.Image) -> int:
     """The EXIF orientation, 1 to 8."""
-    return header.get("orientation") if "orientation" in header.get_fields() else 1
+    return header.get(_ORIENTATION) if _ORIENTATION in header.get_fields() else 1

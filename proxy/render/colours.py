@@ -7,7 +7,7 @@ import pyvips
 from proxy.core.image import colour, heif
 from proxy.core.image.formats import Format
 
-_PROFILE = "icc-profile-data"
+PROFILE = "icc-profile-data"
 _SRGB_PROFILE = b"sRGB IEC61966-2.1"
 _PROFILE_HEAD_BYTES = 512
 _COLOURS = 3
@@ -36,7 +36,7 @@ def colours_of(header: pyvips.Image, kind: Format, content: bytes) -> Colours:
     is ignored."""
     is_srgb = header.format == "uchar" and header.interpretation in ("srgb", "b-w")
     is_premultiplied, is_monochrome = _stored(kind, content)
-    own = bytes(header.get(_PROFILE)) if _PROFILE in header.get_fields() else b""
+    own = bytes(header.get(PROFILE)) if PROFILE in header.get_fields() else b""
     signal = colour.signalled(kind, content)
     if signal is not None and (built := colour.profile(signal, 8 if header.format == "uchar" else 16)):
         return Colours(False, built, is_premultiplied=is_premultiplied)
@@ -71,10 +71,10 @@ def prepared(image: pyvips.Image, colours: Colours) -> pyvips.Image:
         if colours.profile and image.interpretation in _GREY:
             image = image.colourspace("srgb" if image.format == "uchar" else "rgb16")
         image = image.copy()
-        if _PROFILE in image.get_fields():
-            image.remove(_PROFILE)
+        if PROFILE in image.get_fields():
+            image.remove(PROFILE)
         if colours.profile:
-            image.set_type(pyvips.GValue.blob_type, _PROFILE, colours.profile)
+            image.set_type(pyvips.GValue.blob_type, PROFILE, colours.profile)
     if colours.is_premultiplied and image.hasalpha():
         image = image.unpremultiply().copy(interpretation=image.interpretation)
     return image
@@ -82,6 +82,6 @@ def prepared(image: pyvips.Image, colours: Colours) -> pyvips.Image:
 
 def converted(image: pyvips.Image) -> pyvips.Image:
     """Converts `image` to 8-bit sRGB by its embedded profile, if any."""
-    if _PROFILE in image.get_fields():
+    if PROFILE in image.get_fields():
         return image.icc_transform("srgb", embedded=True, intent="relative", depth=8)
     return image.colourspace("srgb")

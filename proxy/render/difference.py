@@ -11,7 +11,7 @@ from proxy.core.errors import CalotypeError
 from proxy.core.image.limits import InputLimits, check
 from proxy.core.image.size import Size
 from proxy.render.checked_original import CheckedOriginal, fault_of_original
-from proxy.render.pipeline import first_page
+from proxy.render.loading import first_page
 
 MAX_SIDE_PX = 512
 SQUARES = 8

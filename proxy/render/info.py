@@ -7,8 +7,7 @@ import pyvips
 from proxy.core.image.facts import Facts
 from proxy.core.image.metadata import exif, profile_name
 from proxy.core.image.placeholders import Pixels, blurhash, palette, thumbhash
-
-_PROFILE = "icc-profile-data"
+from proxy.render.colours import PROFILE
 
 
 def info_json(
@@ -27,7 +26,7 @@ def info_json(
             "pages": facts.pages,
             "orientation": _number(header, "orientation", 1),
             "alpha": facts.alpha,
-            "profile": profile_name(bytes(header.get(_PROFILE))) if _PROFILE in header.get_fields() else None,
+            "profile": profile_name(bytes(header.get(PROFILE))) if PROFILE in header.get_fields() else None,
             "exif": exif(_exif_fields(header), _exif_block(header), gps=gps),
             "thumbhash": thumbhash(pixels),
             "blurhash": blurhash(pixels),

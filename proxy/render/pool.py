@@ -43,6 +43,7 @@ from proxy.ports.originals import Original
 from proxy.ports.rendering import Priority, Schedule
 from proxy.render.job_queue import JobQueue
 from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, MAX_BODY_BYTES, MAX_TEXT_BYTES, Answer, Hello, Job
+from proxy.render.reductions import Reductions, StoredReduction
 
 START_TIMEOUT_S = 20.0
 START_ATTEMPTS = 3
@@ -134,16 +135,36 @@ class _Worker:
         return worker, hello
 
     async def run_job(
-        self, waiting: _Waiting, limits: InputLimits, timeout_s: float, *, keep_decoded: bool
+        self,
+        waiting: _Waiting,
+        limits: InputLimits,
+        timeout_s: float,
+        reductions: Sequence[StoredReduction] = (),
+        new_reduction: int | None = None,
+        *,
+        keep_decoded: bool,
     ) -> tuple[Answer, bytes]:
-        """Sends a job and returns the answer. `keep_decoded`: the next job may be for the same first original. Raises
-        _WorkerGone or _JobNotStarted."""
+        """Sends a job and returns the answer. The worker may use `reductions` and leave one more in the file
+        `new_reduction`. `keep_decoded`: the next job may be for the same first original. Raises _WorkerGone or
+        _JobNotStarted."""
         if self._has_unexpected_data():
             raise _JobNotStarted
         self.jobs += 1
-        sizes = tuple((name, file.size_bytes) for name, file in waiting.originals)
-        job = Job(self.jobs, sizes, keep_decoded, waiting.plan, limits, timeout_s)
-        text, descriptors = pickle.dumps(job), [file.fileno() for _, file in waiting.originals]
+        job = Job(
+            self.jobs,
+            tuple((name, file.size_bytes) for name, file in waiting.originals),
+            keep_decoded,
+            waiting.plan,
+            limits,
+            timeout_s,
+            tuple((each.text, each.size_bytes) for each in reductions),
+            new_reduction is not None,
+        )
+        text = pickle.dumps(job)
+        descriptors = [file.fileno() for _, file in waiting.originals]
+        descriptors += [each.descriptor for each in reductions]
+        if new_reduction is not None:
+            descriptors.append(new_reduction)
         try:
             # The job fits the empty socket buffer of an idle worker, so this never blocks.
             socket.send_fds(self._channel, [JOB_HEAD.pack(len(text)) + text], descriptors)
@@ -259,6 +280,7 @@ class Pool:
         self._recycle_after = recycle_after
         self.limits = limits
         self._clock = clock
+        self._reductions = Reductions()
         self._queue: JobQueue[_Waiting] = JobQueue(len(_RANKS), probe_ranks=_PROBE + 1)
         self._tasks = Tasks()
         self._workers: set[_Worker] = set()
@@ -303,6 +325,7 @@ class Pool:
         while (waiting := self._queue.take(affinity)) is not None:
             if not waiting.answer.done():
                 waiting.answer.set_exception(_stopping())
+        self._reductions.close()
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
         answer, _ = await self._submit(_PROBE, [original], None, Schedule(deadline=deadline))
@@ -439,8 +462,7 @@ class Pool:
         try:
             waiting.schedule.on_start()
             async with asyncio.timeout_at(end_s):
-                keep = self._queue.more_of(waiting.first)
-                outcome = await worker.run_job(waiting, self.limits, self._timeout_s, keep_decoded=keep)
+                outcome = await self._run_on(worker, waiting)
             usable = True
         except TimeoutError:
             outcome = RenderTimeout("the render exceeded render.timeout")
@@ -466,6 +488,29 @@ class Pool:
             else:
                 waiting.answer.set_result(outcome)
         return usable
+
+    async def _run_on(self, worker: _Worker, waiting: _Waiting) -> tuple[Answer, bytes]:
+        """Runs the job with the reductions of its original, and stores the one that it leaves."""
+        keep = self._queue.more_of(waiting.first)
+        if waiting.plan is None:
+            return await worker.run_job(waiting, self.limits, self._timeout_s, keep_decoded=keep)
+        first = waiting.originals[0]
+        new = self._reductions.new_file(first.name)
+        try:
+            answer, body = await worker.run_job(
+                waiting,
+                self.limits,
+                self._timeout_s,
+                self._reductions.of(first.name),
+                new,
+                keep_decoded=keep,
+            )
+            if new is not None and answer.reduction and first.file.unchanged():
+                self._reductions.store(first.name, answer.reduction, new)
+        finally:
+            if new is not None:
+                os.close(new)
+        return answer, body
 
 
 def _stopping() -> Draining:

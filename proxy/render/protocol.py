@@ -21,12 +21,18 @@ MAX_TEXT_BYTES = 64 * 1024
 MAX_BODY_BYTES = 512 * 2**20
 MAX_ORIGINALS = 16
 """Originals of one job; the sandbox limits the open files of a worker."""
+MAX_REDUCTIONS = 2
+MAX_REDUCTION_BYTES = 8 * 2**20
+MAX_REDUCTION_TEXT_BYTES = 32 * 1024
+MAX_DESCRIPTORS = MAX_ORIGINALS + MAX_REDUCTIONS + 1
 
 
 class Job(msgspec.Struct, frozen=True):
     """`plan` is None for a probe, which in a worker that finds faces is a search for them, and for a comparison of two
     originals. `originals` are the names and sizes in bytes of the originals, whose file descriptors are sent with the
-    job. `keep_decoded`: more jobs for the first original are waiting. The answer repeats `number`."""
+    job; those of `reductions` follow, each with the text that a worker described it with and its size in bytes, and with
+    `leaves_reduction` an empty file for another one. `keep_decoded`: more jobs for the first original are waiting. The
+    answer repeats `number`."""
 
     number: int
     originals: tuple[tuple[str, int], ...]
@@ -34,6 +40,8 @@ class Job(msgspec.Struct, frozen=True):
     plan: Plan | None
     limits: InputLimits
     timeout_s: float
+    reductions: tuple[tuple[bytes, int], ...] = ()
+    leaves_reduction: bool = False
 
     @property
     def compares(self) -> bool:
@@ -52,7 +60,7 @@ class Hello(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """`slug` is empty on success; otherwise `original` is the position of the original at fault. The bytes of a variant
     follow the text; a probe answers facts, a search for faces both facts and faces, a comparison the difference in
-    percent."""
+    percent. `reduction` describes what was written into the job's empty file, in words of workers."""
 
     number: int = 0
     slug: Literal["", "unsupported-format", "original-too-large", "undecodable", "internal"] = ""
@@ -61,3 +69,4 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     facts: Facts | None = None
     faces: Faces | None = None
     difference: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
+    reduction: bytes = b""

@@ -1,13 +1,15 @@
 """The sandbox of a worker, entered before the first picture: no root, files, network or other processes.
 
 Landlock, which the kernel checks by path, and a seccomp filter, which allows only the system calls of rendering from
-memory, each suffice alone. A layer that this machine does not support is reported; `factory.check_worker` decides
+memory, each suffice alone. Its jobs bring the only files that it can write: empty ones in memory, for reductions. A layer that this machine does not support is reported; `factory.check_worker` decides
 whether the node starts without it.
 """
 
 import ctypes
 import os
 import resource
+
+from proxy.render.protocol import MAX_REDUCTION_BYTES
 
 NOBODY = 65_534
 MAX_FILES = 32
@@ -63,7 +65,7 @@ def enter(*, cpu_s: int) -> list[str]:
     filter = _Filter()
     missing = []
     for limit, value in (
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, MAX_REDUCTION_BYTES),
         (resource.RLIMIT_NOFILE, MAX_FILES),
         (resource.RLIMIT_CPU, cpu_s),
     ):

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 
@@ -21,9 +22,18 @@ from proxy.core.image.faces import Faces
 from proxy.core.image.limits import InputLimits
 from proxy.local.parent import end_with_parent
 from proxy.render import pipeline, sandbox
-from proxy.render.checked_original import CheckedOriginal
+from proxy.render.checked_original import Buffer, CheckedOriginal, Reduction
 from proxy.render.difference import difference
-from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, MAX_ORIGINALS, Answer, Hello, Job
+from proxy.render.protocol import (
+    ANSWER_HEAD,
+    JOB_HEAD,
+    MAX_DESCRIPTORS,
+    MAX_REDUCTION_BYTES,
+    MAX_REDUCTION_TEXT_BYTES,
+    Answer,
+    Hello,
+    Job,
+)
 
 NICENESS = 10
 ALARM_SLACK_S = 2.0
@@ -93,7 +103,7 @@ def _confine(*, memory_bytes: int) -> None:
 
 def _receive(channel: socket.socket) -> tuple[Job, list[int]] | None:
     """The next job and the descriptors of its originals; None if the pool closed the socket."""
-    received, descriptors, _, _ = socket.recv_fds(channel, 65536, MAX_ORIGINALS)
+    received, descriptors, _, _ = socket.recv_fds(channel, 65536, MAX_DESCRIPTORS)
     if not received or not descriptors:
         return None
     while len(received) < JOB_HEAD.size or len(received) < JOB_HEAD.size + JOB_HEAD.unpack_from(received)[0]:
@@ -118,27 +128,40 @@ class _LastOriginal:
         return self._opened is not None
 
     def open(self, job: Job, descriptors: Sequence[int]) -> list[CheckedOriginal]:
-        """The originals of `job`. Closes `descriptors`. Raises the errors of CheckedOriginal."""
+        """The originals of `job`, readable until `descriptors` are closed. Raises the errors of CheckedOriginal."""
         first = job.originals[0][0]
         cached = self._opened if self._name == first else None
         if job.plan is not None:  # A probe does not replace the cached original.
             self._opened = cached
-        opened = [] if cached is None else [cached]
+        sent, further = descriptors[: len(job.originals)], descriptors[len(job.originals) :]
+        left = _reductions(job, further)
+        opened: list[CheckedOriginal] = []
         try:
-            sent = list(zip(job.originals, descriptors, strict=True))
-            for (_, size_bytes), descriptor in sent[len(opened) :]:
-                opened.append(CheckedOriginal(_content(descriptor, size_bytes), job.limits))
+            for (_, size_bytes), descriptor in zip(job.originals, sent, strict=True):
+                read = partial(_content, descriptor, size_bytes)
+                if cached is not None and not opened:
+                    cached.reopen(read, left)
+                    opened.append(cached)
+                else:
+                    opened.append(CheckedOriginal(read, size_bytes, job.limits, () if opened else left))
         except CalotypeError as failure:
             raise failure.at(len(opened)) from None
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
         if job.plan is not None:
             self._opened, self._name = opened[0], first
         return opened
 
     def clear(self) -> None:
         self._opened = None
+
+
+def _reductions(job: Job, descriptors: Sequence[int]) -> list[tuple[Reduction, Callable[[], Buffer]]]:
+    """The reductions of a job, of which other workers wrote the descriptions."""
+    found: list[tuple[Reduction, Callable[[], Buffer]]] = []
+    for (text, size_bytes), descriptor in zip(job.reductions, descriptors, strict=False):
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            reduction = msgspec.json.decode(text, type=Reduction)
+            found.append((reduction, partial(_content, descriptor, size_bytes)))
+    return found
 
 
 def _run_job(
@@ -153,7 +176,10 @@ def _run_job(
                 facts=opened.facts, faces=find_faces(opened, job.limits) if find_faces else None
             ), b""
         opened.keep_decoded = job.keep_decoded
-        return Answer(), pipeline.render(opened, job.plan, job.limits)
+        body = pipeline.render(opened, job.plan, job.limits)
+        return Answer(
+            reduction=_left_reduction(opened, descriptors[-1]) if job.leaves_reduction else b""
+        ), body
     except (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal) as failure:
         slug, detail, original = failure.slug, failure.detail, failure.original
         return Answer(slug=slug, detail=detail, original=original), b""  # type: ignore[arg-type] # one of the four
@@ -166,6 +192,26 @@ def _run_job(
     finally:
         if job.plan is not None and not job.keep_decoded:
             last.clear()
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _left_reduction(opened: CheckedOriginal, descriptor: int) -> bytes:
+    """Writes a reduction that was made into an empty file, for later jobs. Returns its description, empty if there is none."""
+    made = opened.new_reduction()
+    if made is None:
+        return b""
+    reduction, pixels = made
+    text = msgspec.json.encode(reduction)
+    if reduction.size_bytes > MAX_REDUCTION_BYTES or len(text) > MAX_REDUCTION_TEXT_BYTES:
+        return b""
+    try:
+        written = 0
+        while written < reduction.size_bytes:
+            written += os.write(descriptor, memoryview(pixels)[written:])
+    except OSError:
+        return b""
+    return text
 
 
 def _content(descriptor: int, size_bytes: int) -> bytes:

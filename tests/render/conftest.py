@@ -37,18 +37,18 @@ DEFAULTS = RenderDefaults(
 
 
 def probe(content: bytes, limits: InputLimits) -> Facts:
-    return CheckedOriginal(content, limits).facts
+    return CheckedOriginal.of(content, limits).facts
 
 
 def plan_for(tokens: str, content: bytes) -> Plan:
     transform = parse_transform(tokens, {})
-    facts = CheckedOriginal(content, LIMITS).facts if transform.needs_facts else None
+    facts = CheckedOriginal.of(content, LIMITS).facts if transform.needs_facts else None
     return resolve(transform, choose(transform, frozenset(), (Format.JPEG,), facts), DEFAULTS)
 
 
 def draw(content: bytes, tokens: str) -> bytes:
     """What the URL tokens make of a picture, in this process."""
-    drawn = render(CheckedOriginal(content, LIMITS), plan_for(tokens, content), LIMITS)
+    drawn = render(CheckedOriginal.of(content, LIMITS), plan_for(tokens, content), LIMITS)
     assert sniff(drawn[:SNIFF_BYTES]) is not None
     return drawn
 

@@ -25,7 +25,7 @@ def scene(width: int = 640, height: int = 480) -> pyvips.Image:
 
 
 def apart(one: bytes, other: bytes, limits: InputLimits = LIMITS) -> float:
-    return difference(CheckedOriginal(one, LIMITS), CheckedOriginal(other, LIMITS), limits)
+    return difference(CheckedOriginal.of(one, LIMITS), CheckedOriginal.of(other, LIMITS), limits)
 
 
 def png(image: pyvips.Image) -> bytes:

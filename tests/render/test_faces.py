@@ -25,7 +25,7 @@ def people() -> pyvips.Image:
 
 
 def find(content: bytes) -> Faces:
-    return FaceFinder().find(CheckedOriginal(content, LIMITS), LIMITS)
+    return FaceFinder().find(CheckedOriginal.of(content, LIMITS), LIMITS)
 
 
 def assert_found(faces: Faces, drawn: list[tuple[int, int, int, int]] = DRAWN) -> None:

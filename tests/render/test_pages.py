@@ -279,7 +279,7 @@ def test_a_page_is_the_composed_canvas(frames: list[Frame], number: int) -> None
 def test_only_the_frames_to_compose_count_against_the_limits() -> None:
     content = film("gif")
     limits = replace(LIMITS, max_frames=2)
-    opened = CheckedOriginal(content, limits)
+    opened = CheckedOriginal.of(content, limits)
     for tokens in ("pg_2,f_png", "frames_2,f_gif", "f_png", "pg_1,f_gif"):
         render(opened, plan_for(tokens, content), limits)
     for tokens in ("pg_3,f_png", "frames_3,f_gif", "f_gif"):
@@ -301,7 +301,7 @@ def test_every_damaged_gif_is_rendered_or_refused() -> None:
             damaged = content[:at] + bytes([value]) + content[at + 1 :]
             gif_blocks.read(damaged)
             try:
-                CheckedOriginal(damaged, LIMITS)
+                CheckedOriginal.of(damaged, LIMITS)
                 draw(damaged, "w_10,f_webp")
             except CalotypeError:
                 continue

@@ -14,14 +14,22 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.core.errors import Draining, OriginalTooLarge, Overloaded, RenderTimeout, Undecodable, WorkerDied
+from proxy.core.errors import (
+    Draining,
+    OriginalTooLarge,
+    Overloaded,
+    RenderTimeout,
+    Undecodable,
+    UnsupportedFormat,
+    WorkerDied,
+)
 from proxy.core.image.formats import OUTPUTS, Format
 from proxy.core.transform.plan import Plan
 from proxy.ports.rendering import Schedule
 from proxy.render import pool as pool_module
 from proxy.render.pool import COLD_RENDERS, Pool
 from proxy.render.protocol import Answer, Job
-from tests.render.conftest import LIMITS, opened, plan_for
+from tests.render.conftest import LIMITS, draw, opened, plan_for
 from tests.support import pictures
 from tests.support.waiting import LONGEST_S, deadline, eventually, eventually_sync, settle
 
@@ -428,3 +436,39 @@ def test_an_answer_to_a_comparison_has_the_difference(difference: float | None, 
 def test_a_difference_beyond_its_range_is_no_answer(text: str) -> None:
     with pytest.raises(msgspec.MsgspecError):
         msgspec.json.decode(text, type=Answer)
+
+
+async def test_a_further_size_is_made_of_the_reduction_that_a_job_left(
+    make_pool: Callable[..., Pool],
+) -> None:
+    """By another worker too, and without reading the file again."""
+    content = pictures.photo_as("jpeg", 1200, 900)
+    pool = make_pool(workers=1, recycle_after=1)
+    await pool.start()
+    original = opened(content)
+    await pool.render([original], plan_for("w_140,f_webp", content), Schedule(deadline=deadline(LONGEST_S)))
+    with open(f"/proc/self/fd/{original.file.fileno()}", "r+b") as file:
+        file.write(bytes(len(content)))
+    for tokens in ("w_100,f_webp", "w_90,h_90,c_fill,f_png"):
+        variant = await pool.render(
+            [original], plan_for(tokens, content), Schedule(deadline=deadline(LONGEST_S))
+        )
+        assert variant.body == draw(content, tokens)
+    with pytest.raises(UnsupportedFormat):
+        await pool.render(
+            [original], plan_for("w_1100,f_webp", content), Schedule(deadline=deadline(LONGEST_S))
+        )
+    original.file.close()
+
+
+async def test_an_original_that_changed_leaves_no_reduction(
+    make_pool: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = pictures.photo_as("jpeg", 1200, 900)
+    pool = make_pool()
+    await pool.start()
+    original = opened(content)
+    monkeypatch.setattr(original.file, "unchanged", lambda: False)
+    await pool.render([original], plan_for("w_140,f_webp", content), Schedule(deadline=deadline(LONGEST_S)))
+    assert not pool._reductions.of(original.name)
+    original.file.close()

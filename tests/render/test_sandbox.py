@@ -16,6 +16,7 @@ import pyvips
 from proxy.core.errors import RenderTimeout, Undecodable, WorkerDied
 from proxy.core.transform.plan import Plan
 from proxy.render.pool import Pool
+from proxy.render.protocol import MAX_REDUCTION_BYTES
 from proxy.render.sandbox import MAX_FILES, NOBODY
 from tests.render.conftest import plan_for
 from tests.render.test_pool import PICTURE, PLAN, pids, render
@@ -168,7 +169,7 @@ async def test_every_thread_is_sandboxed(make_pool: MakePool) -> None:
         line[:26].strip(): line[26:].split()[:2]
         for line in Path(f"/proc/{pid}/limits").read_text().splitlines()
     }
-    assert limits["Max file size"] == ["0", "0"]
+    assert limits["Max file size"] == [str(MAX_REDUCTION_BYTES)] * 2
     assert limits["Max open files"] == [str(MAX_FILES)] * 2
     assert limits["Max cpu time"] == ["500", "500"]
     assert limits["Max core file size"] == ["1", "1"]

@@ -13,9 +13,10 @@ import pytest
 import pyvips
 
 from proxy.core.errors import Undecodable
+from proxy.core.image.formats import Format
 from proxy.core.transform.plan import Plan
 from proxy.ports.rendering import Schedule
-from proxy.render import pipeline as draw_module
+from proxy.render import loading, pipeline
 from proxy.render import worker as worker_module
 from proxy.render.checked_original import CheckedOriginal
 from proxy.render.pipeline import render
@@ -54,7 +55,7 @@ TOKENS = [
 @pytest.mark.parametrize("kind", KINDS)
 def test_shared_pixels_give_the_same_bytes(kind: str) -> None:
     content = KINDS[kind]()
-    shared = CheckedOriginal(content, LIMITS)
+    shared = CheckedOriginal.of(content, LIMITS)
     for number, tokens in enumerate(TOKENS):
         shared.keep_decoded = number < len(TOKENS) - 1
         assert render(shared, plan_for(tokens, content), LIMITS) == draw(content, tokens), tokens
@@ -62,15 +63,15 @@ def test_shared_pixels_give_the_same_bytes(kind: str) -> None:
 
 def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
-    real = draw_module._decoded
+    real = loading._decoded
 
-    def counted(original: draw_module._Original, shrink: int) -> pyvips.Image:
-        decoded.append(shrink)
-        return real(original, shrink)
+    def counted(original: loading.LoadInput) -> pyvips.Image:
+        decoded.append(original.kind)
+        return real(original)
 
-    monkeypatch.setattr(draw_module, "_decoded", counted)
+    monkeypatch.setattr(loading, "_decoded", counted)
     content = KINDS["jpeg"]()
-    shared = CheckedOriginal(content, LIMITS)
+    shared = CheckedOriginal.of(content, LIMITS)
     for tokens, keeps in (
         ("w_500,f_webp", True),
         ("w_500,f_jpg", True),
@@ -79,16 +80,16 @@ def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         shared.keep_decoded = keeps
         render(shared, plan_for(tokens, content), LIMITS)
-    assert decoded == [1]
-    alone = CheckedOriginal(content, LIMITS)
+    assert decoded == [Format.JPEG]
+    alone = CheckedOriginal.of(content, LIMITS)
     render(alone, plan_for("w_500,f_webp", content), LIMITS)
-    assert decoded == [1], "and row by row where there is nothing to share"
+    assert decoded == [Format.JPEG], "and row by row where there is nothing to share"
 
 
 def test_large_decoded_pixels_are_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draw_module, "MAX_CACHED_BYTES", 1000)
+    monkeypatch.setattr(loading, "MAX_CACHED_BYTES", 1000)
     content = KINDS["png"]()
-    shared = CheckedOriginal(content, LIMITS)
+    shared = CheckedOriginal.of(content, LIMITS)
     shared.keep_decoded = True
     render(shared, plan_for("w_300,f_webp", content), LIMITS)
     assert not shared._cache
@@ -97,7 +98,7 @@ def test_large_decoded_pixels_are_not_cached(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_damaged_original_is_refused_each_time() -> None:
     content = KINDS["png"]()
     damaged = content[:9000] + bytes(3000) + content[12_000:]
-    shared = CheckedOriginal(damaged, LIMITS)
+    shared = CheckedOriginal.of(damaged, LIMITS)
     for _ in range(2):
         shared.keep_decoded = True
         with pytest.raises(Undecodable):
@@ -110,7 +111,7 @@ def test_damage_outside_a_crop_does_not_refuse_it() -> None:
     content[int(0.9 * len(content))] ^= 0xFF
     damaged, tokens = bytes(content), "w_300,h_60,c_fill,g_north,f_png"
     alone = draw(damaged, tokens)
-    shared = CheckedOriginal(damaged, LIMITS)
+    shared = CheckedOriginal.of(damaged, LIMITS)
     shared.keep_decoded = True
     assert render(shared, plan_for(tokens, damaged), LIMITS) == alone
 
@@ -120,12 +121,12 @@ def test_a_second_attempt_frees_the_memory_of_the_first(monkeypatch: pytest.Monk
         """What a frame of the first try has."""
 
     content = KINDS["jpeg"]()
-    shared = CheckedOriginal(content, LIMITS)
+    shared = CheckedOriginal.of(content, LIMITS)
     shared.keep_decoded = True
     tries: list[weakref.ref[Held]] = []
-    real = draw_module._run
+    real = pipeline._run
 
-    def drawn(original: draw_module._Original, plan: Plan) -> bytes:
+    def drawn(original: loading.LoadInput, plan: Plan) -> bytes:
         held = Held()
         tries.append(weakref.ref(held))
         if len(tries) == 1:
@@ -135,7 +136,7 @@ def test_a_second_attempt_frees_the_memory_of_the_first(monkeypatch: pytest.Monk
         assert not original.opened._cache
         return real(original, plan)
 
-    monkeypatch.setattr(draw_module, "_run", drawn)
+    monkeypatch.setattr(pipeline, "_run", drawn)
     assert render(shared, plan_for("w_300,f_webp", content), LIMITS) == draw(content, "w_300,f_webp")
     assert len(tries) == 3, "and one alone"
 
@@ -144,9 +145,9 @@ def test_without_memory_for_the_cache_the_render_is_repeated_without_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     content = KINDS["jpeg"]()
-    shared = CheckedOriginal(content, LIMITS)
+    shared = CheckedOriginal.of(content, LIMITS)
     shared.keep_decoded = True
-    monkeypatch.setattr(draw_module, "_decoded", lambda *_: (_ for _ in ()).throw(MemoryError))
+    monkeypatch.setattr(loading, "_decoded", lambda *_: (_ for _ in ()).throw(MemoryError))
     assert render(shared, plan_for("w_300,f_webp", content), LIMITS) == draw(content, "w_300,f_webp")
 
 
@@ -242,6 +243,7 @@ def test_a_job_of_two_originals_opens_both_and_keeps_the_first() -> None:
         opened = last_original.open(job_of(contents), descriptors)
         assert [each.content for each in opened] == contents
         assert last_original._opened is opened[0]
+        worker_module._run_job(last_original, job_of(contents, keep=True), descriptors)
         for descriptor in descriptors:
             with pytest.raises(OSError, match="Bad file descriptor"):
                 os.fstat(descriptor)

@@ -29,39 +29,41 @@ class _Segment(NamedTuple):
     end: int
 
 
-def scans(content: bytes, most: int) -> int:
-    """The number of scans of a JPEG, counted up to one more than `most`: each scan costs as much as a whole decode
-    (T.81 G.1.1). Scans after the end of the picture, perhaps of an embedded film, do not count."""
-    count = 0
-    for number, segment in enumerate(_segments(content)):
-        if segment.marker == _EOI or count > most:
-            return count
-        if number >= _MOST_SEGMENTS:
-            return most + 1
-        count += segment.marker == _SOS
-    return count
+class Structure(NamedTuple):
+    """What the segments of a JPEG tell: the complete picture, or None, and its number of scans. Each scan costs as much as a
+    whole decode (T.81 G.1.1); those after the end of the picture, perhaps of an embedded film, do not count."""
+
+    completed: Completed | None
+    scans: int
 
 
-def completed(content: bytes) -> Completed | None:
+def read(content: bytes) -> Structure:
     """Without an end marker, all scans that the header announces must be present. Only the pixels show whether the
-    last scan is complete."""
-    progress, end = _ScanProgress(), len(content)
+    last scan is complete. Too many segments count as as many scans."""
+    progress, end, scans = _ScanProgress(), len(content), 0
     for number, (marker, start, after) in enumerate(_segments(content)):
         if marker == _EOI:
-            return Completed(content)
+            return Structure(Completed(content), scans)
         if after > len(content) or (marker == _SOI and progress.missing_bits):
             end = start
             break
         if number >= _MOST_SEGMENTS:
-            return Completed(content) if content.find(b"\xff\xd9", start) != -1 else None
+            has_end = content.find(b"\xff\xd9", start) != -1
+            return Structure(Completed(content) if has_end else None, _MOST_SEGMENTS)
         progress.read(marker, content[start + 4 : after], after)
+        scans += marker == _SOS
     if not progress.is_complete(content[:end]):
-        return None
+        return Structure(None, scans)
     picture = content[:end].rstrip(b"\xff")
     if picture.endswith(FILLING):
         picture = picture.rstrip(b"\0")
     doubts = tuple(picture + ending for ending in _ENDS)
-    return Completed(doubts[0], doubts)
+    return Structure(Completed(doubts[0], doubts), scans)
+
+
+def completed(content: bytes) -> Completed | None:
+    """The complete picture, or None."""
+    return read(content).completed
 
 
 def _segments(content: bytes) -> Iterator[_Segment]:

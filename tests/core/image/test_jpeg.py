@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from proxy.core.image.completed import Completed
-from proxy.core.image.jpeg import completed, scans
+from proxy.core.image.jpeg import completed, read
 from tests.support import pictures
 from tests.support.bombs import jpeg_segment
 
@@ -37,6 +37,11 @@ def interval(units: int) -> bytes:
 def restarts(number: int) -> bytes:
     """Coded data with so many restart markers in it."""
     return DATA + b"".join(bytes([0xFF, 0xD0 + index % 8]) + DATA for index in range(number))
+
+
+def scans(content: bytes, most: int) -> int:
+    """The number of scans up to one more than `most`."""
+    return min(read(content).scans, most + 1)
 
 
 def doubtful(picture: bytes) -> Completed:

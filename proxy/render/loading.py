@@ -1,0 +1,194 @@
+"""The pixels of an original: the region that a plan loads, upright, in sRGB and at exactly the size it needs.
+
+Decoding is the dearest part of a render. An original is decoded at a half or a quarter of its size where that is enough: a
+reduction, which also serves the jobs after this one. Pixels that the next job in the queue needs are cached.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import pyvips
+
+from proxy.core.image.formats import Format
+from proxy.core.image.size import Box, Size, pixels
+from proxy.render.alpha import is_opaque, resized
+from proxy.render.checked_original import (
+    CACHED_FORMATS,
+    MAX_CACHED_BYTES,
+    SEQUENTIAL,
+    CheckedOriginal,
+    opened_image,
+    orientation,
+    pixel_bytes,
+)
+from proxy.render.colours import Colours, converted, prepared
+from proxy.render.pages import pages_of
+
+_COLOURS = 3
+_FACTORS = (4, 2)
+_LEAST_LEFT = 2
+"""A reduction is at least so many times as large as the result. With it no photograph of benchmarks/reductions.py scores below 90 in
+SSIMULACRA2 against a whole decode; with 1.5 some do, and so do reductions to an eighth by the JPEG decoder."""
+_HEIF = (Format.AVIF, Format.HEIC)
+
+
+class LoadInput(NamedTuple):
+    """The input of loading. `size` is the upright size; `pages` are those to draw, from 0. A page of an animation is
+    composed of all before it."""
+
+    opened: CheckedOriginal
+    kind: Format
+    size: Size
+    pages: range
+    colours: Colours
+
+    @property
+    def content(self) -> bytes:
+        return self.opened.content
+
+    def composed(self) -> Iterator[pyvips.Image] | None:
+        """The pages to draw, if libvips cannot load the first one as it is."""
+        if self.pages == range(1) and self.opened.canvas is None:
+            return None
+        first = self.pages.stop if self.pages.stop < self.opened.facts.pages else None
+        return islice(pages_of(self.content, self.opened.canvas, first), self.pages.start, None)
+
+
+def loaded(original: LoadInput, region: Box, size: Size) -> list[pyvips.Image]:
+    """The pages of `region`, upright, 8-bit sRGB with or without alpha, each exactly `size`."""
+    opened = original.opened
+
+    def fitted(image: pyvips.Image, factor: int) -> pyvips.Image:
+        return _fitted(*_region(image, original, region, factor), size, original.colours)
+
+    if (pages := original.composed()) is not None:
+        return [fitted(page, 1).copy_memory() for page in pages]
+    factor = _factor(original, region, size)
+    if factor > 1 and opened.reduces and _fits_in_cache(original, factor):
+        whole = opened.reduction(factor, lambda: _reduced(original, factor))
+    elif _is_decoded_whole(original):
+        whole = _reduction_of(opened.cached("decoded", None, lambda: _decoded(original)), factor)
+    else:
+        return [fitted(_reduced(original, factor, access="sequential"), factor)]
+    return [opened.cached("resized", (region, size), lambda: fitted(whole, factor))]
+
+
+def first_page(opened: CheckedOriginal, size: Size) -> pyvips.Image:
+    """The first page, upright, 8-bit sRGB with or without alpha, at exactly `size`. Raises pyvips.Error or MemoryError."""
+    facts = opened.facts
+    whole = Size(facts.width_px, facts.height_px)
+    return loaded(LoadInput(opened, facts.format, whole, range(1), opened.colours), Box(0, 0, *whole), size)[
+        0
+    ]
+
+
+def decode_all(original: LoadInput) -> None:
+    """Decodes every pixel. Raises pyvips.Error or MemoryError."""
+    if (pages := original.composed()) is not None:
+        for page in pages:
+            page.avg()
+    else:
+        opened_image(original.content, fail_on="error").avg()
+
+
+def _factor(original: LoadInput, region: Box, size: Size) -> int:
+    """By how much the original is reduced before it is resized; alpha has to be premultiplied first."""
+    header = original.opened.header
+    if header.facts.alpha or header.is_deep:
+        return 1
+    least = min(region.width / size.width, region.height / size.height)
+    return next((factor for factor in _FACTORS if least >= _LEAST_LEFT * factor), 1)
+
+
+def _fits_in_cache(original: LoadInput, factor: int) -> bool:
+    return pixels(original.size) * original.opened.header.pixel_bytes // factor**2 <= MAX_CACHED_BYTES
+
+
+def _is_decoded_whole(original: LoadInput) -> bool:
+    """Whether the original is decoded into memory. Sequential access would call the decoders of HEIF many times."""
+    if original.kind in _HEIF:
+        return True
+    return original.opened.is_shared and original.kind in CACHED_FORMATS and _fits_in_cache(original, 1)
+
+
+def _reduced(original: LoadInput, factor: int, **options: str) -> pyvips.Image:
+    """The original reduced by `factor`, not decoded yet."""
+    if original.kind in _HEIF:
+        return _reduction_of(_decoded(original), factor)
+    shrink = {Format.JPEG: f"shrink={factor},", Format.WEBP: f"scale={1 / factor},"}.get(original.kind, "")
+    if factor == 1 or not shrink:
+        return _reduction_of(opened_image(original.content, "[fail_on=error]", **options), factor)
+    return opened_image(original.content, f"[{shrink}fail_on=error]", **options)
+
+
+def _reduction_of(image: pyvips.Image, factor: int) -> pyvips.Image:
+    """Each pixel the mean of a square."""
+    return image if factor == 1 else image.shrink(factor, factor)
+
+
+def _decoded(original: LoadInput) -> pyvips.Image:
+    image = opened_image(original.content, "[fail_on=error]")
+    if original.kind in CACHED_FORMATS:
+        image = image.copy()
+        # Marked as sequential, so that resizing gives the same bytes as without the cache.
+        image.set_type(pyvips.GValue.gint_type, SEQUENTIAL, 1)
+    return image.copy_memory()
+
+
+def _region(
+    image: pyvips.Image, original: LoadInput, region: Box, factor: int
+) -> tuple[pyvips.Image, tuple[float, float]]:
+    """`region` of the original, of which `image` is a reduction, and its true size in pixels of the reduction: a fraction
+    more or less than the image has, because libvips reduces to whole pixels."""
+    upright = original.size
+    if region == Box(0, 0, *upright) and factor == 1:
+        return image, (image.width, image.height)
+    if orientation(image) > 1:
+        # Sequential access does not allow a rotation.
+        image = image.copy_memory().autorot()
+    scale = 1 / factor
+    across, down = scale, scale
+    if original.kind is Format.WEBP:  # Its decoder reduces the whole picture to whole pixels.
+        across, down = image.width / upright.width, image.height / upright.height
+    left, top = _nearest(region.left * across), _nearest(region.top * down)
+    right, bottom = (
+        max(left + 1, _nearest((region.left + region.width) * across)),
+        max(top + 1, _nearest((region.top + region.height) * down)),
+    )
+    if right > image.width or bottom > image.height:
+        # The decoder of JPEGs cuts off the last pixel if it is not whole.
+        image = image.embed(0, 0, max(right, image.width), max(bottom, image.height), extend="copy")
+    image = image.crop(left, top, right - left, bottom - top)
+    return image, (region.width * across, region.height * down)
+
+
+def _nearest(length: float) -> int:
+    return int(length + 0.5)
+
+
+def _fitted(
+    image: pyvips.Image, true_size: tuple[float, float], size: Size, colours: Colours
+) -> pyvips.Image:
+    """A decoded image upright, in sRGB, exactly `size`."""
+    image = prepared(image, colours)
+    if image.hasalpha():
+        if image.width * image.height * pixel_bytes(image) <= MAX_CACHED_BYTES:
+            image = image.copy_memory()
+            if is_opaque(image):
+                seen = image.extract_band(0, n=image.bands - 1)
+                return _fitted(seen, true_size, size, colours._replace(is_premultiplied=False)).bandjoin(255)
+        if orientation(image) > 1:
+            # Sequential access does not allow a rotation.
+            image = image.copy_memory().autorot()
+        image = resized(image, size)
+        return _with_three_bands(image if colours.is_plain else converted(image))
+    if colours.is_plain and true_size != (image.width, image.height):
+        image = image.resize(size.width / true_size[0], vscale=size.height / true_size[1])
+        return _with_three_bands(image.embed(0, 0, *size, extend="copy"))
+    convert = {} if colours.is_plain else {"output_profile": "srgb"}
+    return _with_three_bands(image.thumbnail_image(size.width, height=size.height, size="force", **convert))
+
+
+def _with_three_bands(image: pyvips.Image) -> pyvips.Image:
+    return image if image.bands >= _COLOURS else image.colourspace("srgb")
