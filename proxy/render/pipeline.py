@@ -16,12 +16,14 @@ from proxy.core.image.copyright import ONLY_COPYRIGHT
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.limits import InputLimits, check
+from proxy.core.image.picture_data import picture_data
 from proxy.core.image.size import Box, Size
 from proxy.core.transform.layout import Find, FindBorders, Load, commands
 from proxy.core.transform.operations import AsStored, with_branches
 from proxy.core.transform.plan import Describe, Encode, Plan
 from proxy.render.alpha import hides, with_hidden_like_visible
 from proxy.render.checked_original import CheckedOriginal, fault_of_original, is_memory, opened_image
+from proxy.render.colours import Colours
 from proxy.render.info import info_json
 from proxy.render.loading import LoadInput, decode_all, loaded
 from proxy.render.steps import apply, found
@@ -105,6 +107,7 @@ def _run(original: LoadInput, plan: Plan) -> bytes:
     stored = original.opened.turn_to_stored() if AsStored() in with_branches(plan.ops) else None
     layout = commands(plan.ops, plan.limit_px, original.size, plan.faces, stored)
     command = next(layout, None)
+    is_unchanged = command == Load(Box(0, 0, *original.size), original.size)
     while command is not None:
         answer: Box | None = None
         match command:
@@ -115,7 +118,7 @@ def _run(original: LoadInput, plan: Plan) -> bytes:
             case _:
                 pages = apply(command, pages)
         try:
-            command = layout.send(answer)
+            command, is_unchanged = layout.send(answer), False
         except StopIteration:
             break
     match plan.output:
@@ -123,8 +126,21 @@ def _run(original: LoadInput, plan: Plan) -> bytes:
             opened, header = original.opened, opened_image(original.content)
             return info_json(header, opened.facts, opened.size_bytes, pages[0], gps=gps)
         case Encode() as encode:
-            return _encoded(pages, encode, _copyright(original) if encode.keeps_copyright else {})
+            content = _encoded(pages, encode, _copyright(original) if encode.keeps_copyright else {})
+            if is_unchanged and encode.may_be_original and (own := _own_picture_data(original, encode)):
+                return min(content, own, key=len)
+            return content
     assert_never(plan.output)
+
+
+def _own_picture_data(original: LoadInput, encode: Encode) -> bytes | None:
+    """The picture data of the original, if they are what is shown: upright, in sRGB, in this format and with all pages."""
+    header = original.opened.header
+    is_shown = header.orientation == 1 and header.colours == Colours(is_plain=True)
+    has_all_pages = original.pages == range(header.facts.pages)
+    if original.kind is not encode.format or not is_shown or not has_all_pages:
+        return None
+    return picture_data(original.kind, original.content)
 
 
 def _copyright(original: LoadInput) -> dict[str, bytes]:

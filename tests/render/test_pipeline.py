@@ -529,3 +529,66 @@ def test_transparency_is_flattened_in_formats_with_alpha_too() -> None:
     drawn = draw(pictures.cut_out_as("png"), "e_flatten:00f,f_png")
     assert is_near(pixel(drawn, 0, 0), (0, 0, 255), 4)
     assert len(pixel(drawn, 0, 0)) == 3
+
+
+def textured(width: int = 320) -> pyvips.Image:
+    """A picture that a low quality makes much smaller."""
+    grain = pyvips.Image.gaussnoise(width, 240, sigma=25, seed=1)
+    return (pictures.photo(width, 240) + grain).cast("uchar").copy(interpretation="srgb")
+
+
+def jpeg(**options: object) -> bytes:
+    return bytes(textured().jpegsave_buffer(optimize_coding=True, **options))
+
+
+@pytest.mark.parametrize(
+    "tokens", ["f_jpg", "w_320,f_jpg", "w_900,f_jpg", "w_900,h_900,f_jpg,b_fff", "w_320"]
+)
+def test_an_original_that_is_shown_as_it_is_never_becomes_larger(tokens: str) -> None:
+    content = jpeg(Q=20)
+    drawn = draw(content, tokens)
+    assert len(drawn) < len(content), "its metadata are left out"
+    both = [pyvips.Image.new_from_buffer(each, "") for each in (content, drawn)]
+    assert (both[0] != both[1]).max() == 0
+    assert "exif-data" not in both[1].get_fields()
+    fine = jpeg(Q=98)
+    assert len(draw(fine, tokens)) < len(fine) / 2
+
+
+def test_an_indexed_png_stays_one() -> None:
+    content = bytes(textured().pngsave_buffer(palette=True, colours=16))
+    drawn = draw(content, "f_png")
+    assert pyvips.Image.new_from_buffer(drawn, "").get("palette")
+    assert len(drawn) <= len(content)
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        "q_79,f_jpg",
+        "eq_90,f_jpg",
+        "w_319,f_jpg",
+        "a_hflip,f_jpg",
+        "e_sepia,f_jpg",
+        "c_crop,w_100,f_jpg",
+        "f_webp",
+    ],
+)
+def test_what_is_changed_or_has_a_quality_is_encoded(tokens: str) -> None:
+    content = jpeg(Q=20)
+    own = draw(content, "f_jpg")
+    assert draw(content, tokens) != own
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_an_original_on_its_side_is_encoded(orientation: int) -> None:
+    image = pictures.photo(240, 320).copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    drawn = draw(bytes(image.jpegsave_buffer(Q=20)), "f_jpg")
+    assert size(drawn) == ((240, 320) if orientation == 1 else (320, 240))
+
+
+def test_frames_of_an_animation_that_are_left_out_stay_so() -> None:
+    content = pictures.film_as("gif")
+    for tokens, pages in (("f_gif", 5), ("frames_2,f_gif", 2), ("pg_2,f_gif", 1)):
+        assert pyvips.Image.new_from_buffer(draw(content, tokens), "").get_n_pages() == pages

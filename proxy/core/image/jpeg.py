@@ -11,7 +11,8 @@ from proxy.core.image.completed import FILLING, Completed
 _MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
 """Markers that begin a segment, SOI and EOI; no restart marker, stuffed byte or fill byte."""
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
-_SOI, _EOI, _SOS, _DRI = 0xD8, 0xD9, 0xDA, 0xDD
+EOI, SOS = 0xD9, 0xDA
+_SOI, _DRI = 0xD8, 0xDD
 _NO_FRAMES = (0xC4, 0xC8, 0xCC)
 _HUFFMAN_FRAMES = (0xC0, 0xC1, 0xC2)
 _PROGRESSIVE = 0xC2
@@ -21,7 +22,7 @@ _COEFFICIENTS = 64
 _ENDS = (b"\xff\xd9", b"\xaa" * 64 + b"\xff\xd9")
 
 
-class _Segment(NamedTuple):
+class Segment(NamedTuple):
     """A marker at `start` with its segment, up to `end`."""
 
     marker: int
@@ -41,8 +42,8 @@ def read(content: bytes) -> Structure:
     """Without an end marker, all scans that the header announces must be present. Only the pixels show whether the
     last scan is complete. Too many segments count as as many scans."""
     progress, end, scans = _ScanProgress(), len(content), 0
-    for number, (marker, start, after) in enumerate(_segments(content)):
-        if marker == _EOI:
+    for number, (marker, start, after) in enumerate(segments(content)):
+        if marker == EOI:
             return Structure(Completed(content), scans)
         if after > len(content) or (marker == _SOI and progress.missing_bits):
             end = start
@@ -51,7 +52,7 @@ def read(content: bytes) -> Structure:
             has_end = content.find(b"\xff\xd9", start) != -1
             return Structure(Completed(content) if has_end else None, _MOST_SEGMENTS)
         progress.read(marker, content[start + 4 : after], after)
-        scans += marker == _SOS
+        scans += marker == SOS
     if not progress.is_complete(content[:end]):
         return Structure(None, scans)
     picture = content[:end].rstrip(b"\xff")
@@ -66,15 +67,15 @@ def completed(content: bytes) -> Completed | None:
     return read(content).completed
 
 
-def _segments(content: bytes) -> Iterator[_Segment]:
+def segments(content: bytes) -> Iterator[Segment]:
     """The segments after the first marker (T.81 B.1.1.4). Like decoders, skips coded data and junk between them."""
     at = 2
     while (found := _MARKER.search(content, at)) is not None:
         marker, end = found[1][0], found.end()
-        if marker not in (_SOI, _EOI):
+        if marker not in (_SOI, EOI):
             # A length below two is invalid; the decoder rejects it.
             end += max(2, _number(content, end))
-        yield _Segment(marker, found.start(), end)
+        yield Segment(marker, found.start(), end)
         at = end
 
 
@@ -98,7 +99,7 @@ class _ScanProgress:
             self.missing_bits = {part: dict.fromkeys(range(_COEFFICIENTS), 16) for part in content[6::3]}
         elif marker == _DRI:
             self.interval = _number(content, 0)
-        elif marker == _SOS and content:
+        elif marker == SOS and content:
             self.scan, self.scan_start = content[1 : 1 + 2 * content[0] : 2], end
             first, last, bits = (content[-3:] + b"\0\0\0")[:3]
             span, left = range(first, last + 1), bits & 15

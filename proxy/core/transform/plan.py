@@ -36,7 +36,7 @@ from proxy.core.transform.operations import (
 class Encode:
     """`quality` is on the encoder's own scale, None if the format is lossless; it is reduced until the variant has at most
     `max_bytes`, as far as that is possible. Transparency is flattened on `flatten`. With `keeps_copyright` the copyright
-    fields of the original's metadata are written too."""
+    fields of the original's metadata are written too. `has_own_quality`: the quality is not the default."""
 
     format: Format
     quality: int | None
@@ -44,6 +44,12 @@ class Encode:
     flatten: Colour | None
     max_bytes: int | None = None
     keeps_copyright: bool = False
+    has_own_quality: bool = False
+
+    @property
+    def may_be_original(self) -> bool:
+        """Whether the picture data of an original that is shown as it is may be sent instead, if they are smaller."""
+        return not self.has_own_quality and self.max_bytes is None and not self.keeps_copyright
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +129,7 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
     has_alpha, animates = TRAITS[kind].alpha, TRAITS[kind].animation
     ops = tuple(_resolved(op, transform, limit_px, has_alpha) for op in effective(transform.ops))
     page = transform.still_page
+    quality = _quality(transform, kind, defaults)
     seeks_faces = any(map(face_gravity, with_branches(ops)))
     if seeks_faces and not defaults.face_detector:
         ops = tuple(map(_without_faces, ops))
@@ -138,11 +145,12 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
         frames=transform.frames if animates and page is None else None,
         output=Encode(
             format=kind,
-            quality=_quality(transform, kind, defaults),
+            quality=quality,
             effort=defaults.effort.get(kind, 0),
             flatten=flatten,
             max_bytes=transform.max_bytes if kind in _ANCHORS else None,
             keeps_copyright=TRAITS[kind].metadata and transform.metadata is Metadata.COPYRIGHT,
+            has_own_quality=quality != encoder_quality(kind, defaults.quality),
         ),
     )
 
