@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from textwrap import dedent, fill
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ByteSize, IPvAnyNetwork, SecretStr
 from pydantic.fields import FieldInfo
@@ -240,6 +241,8 @@ def _type(annotation: Any, metadata: Sequence[object] = ()) -> str:
         return "duration"
     if get_origin(annotation) is tuple:
         return f"list: {_type(get_args(annotation)[0])}"
+    if get_origin(annotation) in (Union, UnionType):
+        return " or ".join(map(_type, get_args(annotation)))
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{toml(value)}`" for value in get_args(annotation))
     if isinstance(annotation, type) and issubclass(annotation, Enum) and annotation not in _WORDS:

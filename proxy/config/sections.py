@@ -562,8 +562,9 @@ class FormatsSection(Section):
     """Formats that f_auto tries, best first. The list ends with jpeg."""
     quality: Annotated[int, Field(ge=1, le=100)] = 80
     """Quality where a URL names none, 1 to 100."""
-    avif_effort: Annotated[int, Field(ge=0, le=9)] = 0
-    """Encoder effort for AVIF, 0 to 9. At 0, AVIF is cheaper to encode than WebP at 4 and already smaller."""
+    avif_effort: Annotated[int, Field(ge=0, le=9)] | Literal["auto"] = "auto"
+    """Encoder effort for AVIF, 0 to 9. `auto` is 2 up to 450 px, 1 up to 900 px and 0 above: effort pays for small pictures,
+    and at 0 a large AVIF costs no more than a WebP."""
     webp_effort: Annotated[int, Field(ge=0, le=6)] = 4
     """Encoder effort for WebP, 0 to 6."""
     png_compression: Annotated[int, Field(ge=0, le=9)] = 6

@@ -65,10 +65,10 @@ def render_defaults(settings: Settings) -> RenderDefaults:
     return RenderDefaults(
         quality=formats.quality,
         effort={
-            Format.AVIF: formats.avif_effort,
             Format.WEBP: formats.webp_effort,
             Format.PNG: formats.png_compression,
             Format.GIF: formats.gif_effort,
+            **({} if formats.avif_effort == "auto" else {Format.AVIF: formats.avif_effort}),
         },
         max_side_px=settings.limits.output_max_side,
         gps=settings.limits.info_gps,

@@ -436,7 +436,7 @@ def test_qualities_are_those_of_the_format() -> None:
     original = pictures.photo_as("png")
     assert draw(original, "w_99,f_webp,q_80,fq_webp:30:jpg:90") == draw(original, "w_99,f_webp,q_30")
     assert draw(original, "w_99,f_jpg,q_80,eq_20:webp:90") == draw(original, "w_99,f_jpg,q_20")
-    assert draw(original, "w_99,f_webp,eq_54") == draw(original, "w_99,f_webp,q_49")
+    assert draw(original, "w_99,f_webp,eq_46") == draw(original, "w_99,f_webp,q_50")
 
 
 FRAMED = pyvips.Image.black(60, 40, bands=3).copy(interpretation="srgb") + 255

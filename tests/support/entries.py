@@ -29,7 +29,8 @@ from proxy.core.transform.operations import (
     Tone,
     Turn,
 )
-from proxy.core.transform.plan import Encode, Plan, RenderDefaults, encoder_quality
+from proxy.core.transform.plan import Encode, Plan, RenderDefaults, requested_side_px
+from proxy.core.transform.quality import encoder_quality
 
 OUTPUTS = tuple(kind for kind in Format if TRAITS[kind].shown)
 BESIDES = 4
@@ -65,7 +66,7 @@ Sides = tuple[int | None, int | None]
 
 class Possible(NamedTuple):
     """The parts that the Plans of one format are put together of, each with each. `cuts` are the sides of a crop, and
-    with a ratio its ratio."""
+    with a ratio its ratio. `qualities` are those of the size that has most of them."""
 
     kind: Format
     inside: frozenset[Size]
@@ -74,6 +75,7 @@ class Possible(NamedTuple):
     qualities: frozenset[int | None]
     paddings: frozenset[Colour]
     flattened: frozenset[Colour]
+    default_quality: int
 
     @property
     def backgrounds(self) -> int:
@@ -118,7 +120,8 @@ class Possible(NamedTuple):
             and len(plan.ops) - (len(ops) + sum(part is not None for part in (size, effect, background))) <= 1
             and (background is None or background.colour in map(_on_white, self.paddings))
             and effect in EFFECTS
-            and plan.output.quality in self.qualities
+            and plan.output.quality
+            in qualities_at(self.kind, self.default_quality, requested_side_px(plan.ops, plan.limit_px))
             and (flatten in self.flattened if self.flattened else flatten is None)
         )
 
@@ -149,14 +152,22 @@ def possible(
         inside=boxes | alone,
         boxes=boxes,
         cuts=frozenset({*cuts, *with_ratio}),
-        qualities=frozenset(
-            encoder_quality(kind, quality) for quality in (*range(5, 101, 5), defaults.quality)
-        )
-        # On the scale of the encoder too.
-        | ({*range(5, 101, 5)} if encoder_quality(kind, 5) is not None else set()),
+        qualities=max(
+            (qualities_at(kind, defaults.quality, side) for side in (*allowed_px, most_px)), key=len
+        ),
         paddings=paddings,
         flattened=frozenset() if has_alpha else paddings,
+        default_quality=defaults.quality,
     )
+
+
+@cache
+def qualities_at(kind: Format, default: int, side_px: int) -> frozenset[int | None]:
+    """The qualities of a picture of this size, on the scale of its encoder."""
+    requested = (*range(5, 101, 5), default)
+    mapped = frozenset(encoder_quality(kind, quality, side_px) for quality in requested)
+    # On the scale of the encoder too.
+    return mapped if None in mapped else mapped | {*range(5, 101, 5)}
 
 
 def _pairs(allowed_px: tuple[int, ...], snaps: bool) -> set[tuple[int, int]]:

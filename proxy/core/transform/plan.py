@@ -4,8 +4,9 @@ The cache key contains the Plan, and the worker renders it: equal Plans of an or
 pixels, fractions and encoder settings and no URL parameters, so that every dialect resolves to the same operations.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from proxy.core.image.faces import Faces
 from proxy.core.image.formats import TRAITS, Format
@@ -30,6 +31,7 @@ from proxy.core.transform.operations import (
     face_gravity,
     with_branches,
 )
+from proxy.core.transform.quality import LOSSY, avif_effort, encoder_quality
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +91,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderDefaults:
-    """Defaults of the configuration: JPEG-scale quality 1 to 100, effort per format, the largest output side in
-    pixels, and whether `/info/` includes the GPS location; and the version of the face detector, empty without one."""
+    """Defaults of the configuration: JPEG-scale quality 1 to 100, effort per format (without AVIF it depends on the size), the
+    largest output side in pixels, and whether `/info/` includes the GPS location; and the version of the face detector, empty without one."""
 
     quality: int
     effort: dict[Format, int]
@@ -102,23 +104,6 @@ class RenderDefaults:
 _PLACEHOLDER_PX = 48
 """The longest side of the thumbnail that placeholders and colours are computed from."""
 
-# One perceptual scale: anchors of equal SSIMULACRA2 score (60 and 75) against JPEG, on six Kodak photographs.
-_ANCHORS: dict[Format, tuple[tuple[int, int], ...]] = {
-    Format.JPEG: ((1, 1), (100, 100)),
-    Format.WEBP: ((1, 1), (49, 54), (77, 80), (100, 100)),
-    Format.AVIF: ((1, 1), (49, 52), (77, 66), (100, 100)),
-}
-
-
-def encoder_quality(kind: Format, quality: int) -> int | None:
-    """JPEG-scale `quality`, 1 to 100, on the scale of the encoder of `kind`; None if that is lossless."""
-    anchors = _ANCHORS.get(kind)
-    if anchors is None:
-        return None
-    (x0, y0), (x1, y1) = next(pair for pair in pairwise(anchors) if quality <= pair[1][0])
-    span = x1 - x0
-    return (2 * (y0 * span + (quality - x0) * (y1 - y0)) + span) // (2 * span)
-
 
 def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Plan:
     """The Plan for `transform` in format `kind`. Parameters without an effect do not appear in it."""
@@ -129,7 +114,8 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
     has_alpha, animates = TRAITS[kind].alpha, TRAITS[kind].animation
     ops = tuple(_resolved(op, transform, limit_px, has_alpha) for op in effective(transform.ops))
     page = transform.still_page
-    quality = _quality(transform, kind, defaults)
+    side_px = requested_side_px(ops, limit_px)
+    quality = _quality(transform, kind, defaults, side_px)
     seeks_faces = any(map(face_gravity, with_branches(ops)))
     if seeks_faces and not defaults.face_detector:
         ops = tuple(map(_without_faces, ops))
@@ -146,11 +132,11 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
         output=Encode(
             format=kind,
             quality=quality,
-            effort=defaults.effort.get(kind, 0),
+            effort=_effort(kind, defaults, side_px),
             flatten=flatten,
-            max_bytes=transform.max_bytes if kind in _ANCHORS else None,
+            max_bytes=transform.max_bytes if kind in LOSSY else None,
             keeps_copyright=TRAITS[kind].metadata and transform.metadata is Metadata.COPYRIGHT,
-            has_own_quality=quality != encoder_quality(kind, defaults.quality),
+            has_own_quality=quality != encoder_quality(kind, defaults.quality, side_px),
         ),
     )
 
@@ -188,18 +174,36 @@ def _flattened_last(ops: tuple[Operation, ...], flatten: Colour) -> tuple[tuple[
     return ops, WHITE if any(isinstance(op, Flatten) for op in ops) else flatten
 
 
-def _quality(transform: Transform, kind: Format, defaults: RenderDefaults) -> int | None:
+def _quality(transform: Transform, kind: Format, defaults: RenderDefaults, side_px: int) -> int | None:
     """The quality on the scale of the encoder: the most specific one of `transform`."""
-    if kind not in _ANCHORS:
+    if kind not in LOSSY:
         return None
     of_encoder, of_format = dict(transform.encoder_qualities), dict(transform.qualities)
     if kind in of_encoder:
         return of_encoder[kind]
     if kind in of_format:
-        return encoder_quality(kind, of_format[kind])
+        return encoder_quality(kind, of_format[kind], side_px)
     if None in of_encoder:
         return of_encoder[None]
-    return encoder_quality(kind, defaults.quality if transform.quality is None else transform.quality)
+    quality = defaults.quality if transform.quality is None else transform.quality
+    return encoder_quality(kind, quality, side_px)
+
+
+def _effort(kind: Format, defaults: RenderDefaults, side_px: int) -> int:
+    if kind is Format.AVIF and kind not in defaults.effort:
+        return avif_effort(side_px)
+    return defaults.effort.get(kind, 0)
+
+
+def requested_side_px(ops: Sequence[Operation], limit_px: int) -> int:
+    """The side of a square as large as the last box that is requested, or the one side that is given; `limit_px` if sizes
+    depend on the original."""
+    for op in reversed(ops):
+        if isinstance(op, Resize | Crop):
+            given = [side for side in (op.width, op.height) if isinstance(side, int) and side < limit_px]
+            if given:
+                return math.isqrt(math.prod(given)) if len(given) == 2 else given[0]
+    return limit_px
 
 
 def _resolved(op: Operation, transform: Transform, limit_px: int, has_alpha: bool) -> Operation:

@@ -25,7 +25,7 @@ from proxy.core.transform.operations import (
     Tone,
     Turn,
 )
-from proxy.core.transform.plan import Encode, Plan, RenderDefaults, encoder_quality, resolve
+from proxy.core.transform.plan import Encode, Plan, RenderDefaults, resolve
 from proxy.core.transform.plan_text import canonical
 from proxy.core.url.dialects.component import Component, transform_of
 from proxy.core.url.dialects.native.urls import parse, parse_transform, path_url, query_url, spell
@@ -207,36 +207,6 @@ def test_alpha_is_flattened_only_for_formats_without_alpha() -> None:
     for kind, colour in [(Format.PNG, Colour(0, 0, 0, 0)), (Format.JPEG, WHITE)]:
         [pad] = plan("w_4,h_3,c_pad,b_transparent", kind).ops
         assert pad == replace(resize(4, 3, Fit.CONTAIN), background=colour)
-
-
-@pytest.mark.parametrize(
-    ("kind", "quality", "encoders"),
-    [
-        (Format.JPEG, 80, 80),
-        (Format.WEBP, 1, 1),
-        (Format.WEBP, 49, 54),
-        (Format.WEBP, 77, 80),
-        (Format.WEBP, 80, 83),
-        (Format.WEBP, 100, 100),
-        (Format.AVIF, 49, 52),
-        (Format.AVIF, 63, 59),
-        (Format.AVIF, 77, 66),
-        (Format.AVIF, 80, 70),
-        (Format.AVIF, 100, 100),
-        (Format.PNG, 80, None),
-        (Format.GIF, 80, None),
-    ],
-)
-def test_quality_is_mapped_to_each_encoder(kind: Format, quality: int, encoders: int | None) -> None:
-    assert encoder_quality(kind, quality) == encoders
-
-
-@pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP, Format.AVIF])
-def test_encoder_quality_is_monotonic(kind: Format) -> None:
-    mapped = [encoder_quality(kind, quality) or 0 for quality in range(1, 101)]
-    assert mapped == sorted(mapped)
-    assert mapped[0] == 1
-    assert mapped[-1] == 100
 
 
 def test_the_limit_of_the_encoder_bounds_the_side() -> None:
