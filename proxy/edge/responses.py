@@ -124,7 +124,7 @@ def picture(
         else:
             response = web.Response(status=206, headers=headers, body=body[part.start : part.stop])
             response.headers[hdrs.CONTENT_RANGE] = content_range(part, len(body))
-    response.headers["Server-Timing"] = _server_timing(delivery, total_s)
+    response.headers["Server-Timing"] = server_timing(delivery, total_s)
     return response
 
 
@@ -178,7 +178,7 @@ def redirect(delivery: Delivery, caching: CachingHeaders) -> web.Response:
     return web.Response(status=302, headers=headers)
 
 
-def _server_timing(delivery: Delivery, total_s: float) -> str:
+def server_timing(delivery: Delivery, total_s: float) -> str:
     """The steps, which add up to the total. A hit has one step and names only the total."""
     total = f"total;dur={total_s * 1000:.2f}"
     if delivery.outcome is Outcome.HIT:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from proxy.render.libfacedetection import version
-from tests.http.conftest import Running, running, shares_node
+from tests.http.conftest import Running, raw, running, shares_node
 from tests.support import pictures
 from tests.support.fakes import temporary_file
 from tests.support.waiting import PAUSE_S, eventually
@@ -162,6 +162,40 @@ async def test_head_has_the_headers_of_get(node: Running) -> None:
         assert head.headers[name] == got.headers[name]
     assert (await node.get("/w_100,f_jpg/photo.jpg", method="HEAD", Range="bytes=0-1")).status == 200
     assert (await node.get("/w_100/missing.jpg", method="HEAD")).status == 404
+
+
+async def test_every_hit_has_the_same_headers(node: Running) -> None:
+    """The first one after a miss, and those whose header bytes are made already; HTTP/1.0 and HEAD too."""
+    target = "/w_100,f_auto/photo.jpg"
+    await node.get(target)
+    varying = ("Date", "Server-Timing", "Connection")
+    seen = []
+    for method in ("GET", "GET", "GET", "HEAD", "HEAD"):
+        answer = await node.get(target, method=method)
+        assert answer.cache == "calotype; hit; detail=memory"
+        assert answer.headers["Server-Timing"].startswith("total;dur=")
+        assert answer.headers["Date"].endswith("GMT")
+        seen.append({name: value for name, value in answer.headers.items() if name not in varying})
+        assert len(answer.body) == (int(answer.headers["Content-Length"]) if method == "GET" else 0)
+    assert all(headers == seen[0] for headers in seen)
+    old, *lines = (
+        await raw(node, b"GET " + target.encode() + b" HTTP/1.0\r\nHost: a\r\nConnection: close\r\n\r\n")
+    ).split(b"\r\n")
+    assert old == b"HTTP/1.0 200 OK"
+    assert b"Connection: keep-alive" not in lines
+    closing = b"GET " + target.encode() + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    status, *lines = (await raw(node, closing)).split(b"\r\n")
+    assert status == b"HTTP/1.1 200 OK"
+    assert b"Connection: close" in lines
+
+
+async def test_pipelined_hits_are_answered_in_order(node: Running) -> None:
+    targets = [f"/w_{width},f_jpg/photo.jpg" for width in (50, 60, 50, 60)]
+    bodies = [(await node.get(target)).body for target in (*targets, *targets)][4:]
+    requests = b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target.encode() for target in targets[:3])
+    last = b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % targets[3].encode()
+    answers = (await raw(node, requests + last)).split(b"HTTP/1.1 200 OK\r\n")
+    assert [answer.partition(b"\r\n\r\n")[2] for answer in answers[1:]] == bodies
 
 
 async def test_range_requests_get_206_or_416(node: Running) -> None:

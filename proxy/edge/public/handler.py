@@ -40,6 +40,7 @@ from proxy.edge.public.compiled_url import CompiledUrl, compiled_url, original_c
 from proxy.edge.public.original import stream
 from proxy.edge.public.server import sender
 from proxy.edge.public.upstream import PassedOn, pass_on
+from proxy.edge.public.whole_picture import WholePicture, head_of, may_have_whole
 from proxy.ports.clock import Clock, WallClock
 from proxy.ports.telemetry import RequestLog
 from proxy.ports.upstream import UpstreamServer
@@ -262,7 +263,7 @@ class PublicHandler:
         compiled: CompiledUrl,
         delivered: Delivered,
         began_s: float,
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         delivery, variant = delivered
         record.set_delivery(delivery)
         if compiled.document:
@@ -275,8 +276,13 @@ class PublicHandler:
             headers = responses.picture_headers(delivery, caching)
         elif delivery is compiled.delivery:
             headers = compiled.headers
+            if variant is not None and may_have_whole(request):
+                compiled.head = compiled.head or head_of(headers)
+                timing = responses.server_timing(delivery, self._clock() - began_s)
+                return WholePicture(compiled.head, variant.body, timing)
         else:
-            compiled.delivery, compiled.headers = delivery, responses.picture_headers(delivery, caching)
+            compiled.delivery, compiled.head = delivery, b""
+            compiled.headers = responses.picture_headers(delivery, caching)
             headers = compiled.headers
         if compiled.document and hdrs.CONTENT_TYPE in headers:
             headers[hdrs.CONTENT_TYPE] = compiled.document.mime
