@@ -74,6 +74,17 @@ class Reduction(NamedTuple):
     def size_bytes(self) -> int:
         return self.width * self.height * self.bands
 
+    def is_plausible(self, size_bytes: int) -> bool:
+        """Whether a file of `size_bytes` can be this reduction: a worker that was taken over may have described it."""
+        facts = self.header.facts
+        sides = facts.width_px, facts.height_px, self.width, self.height, self.factor
+        return (
+            size_bytes == self.size_bytes
+            and min(sides) > 0
+            and self.bands in range(1, 5)
+            and self.header.orientation in range(1, 9)
+        )
+
     def image(self, content: Buffer) -> pyvips.Image:
         """The image of these pixels, with the metadata that loading needs. Raises pyvips.Error if some are missing."""
         image = pyvips.Image.new_from_memory(content, self.width, self.height, self.bands, "uchar")
@@ -89,13 +100,17 @@ class Reduction(NamedTuple):
         return image
 
 
+class StaleReduction(Exception):
+    """The file has another header than the reductions: it was replaced under the same name."""
+
+
 class CheckedOriginal:
     """An original whose header is within the limits and whose data is complete. With `keep_decoded`, decoded and resized
     pixels are cached for the next render, which gives the same bytes as without the cache.
 
     `read` returns the bytes of the file. Where earlier jobs left `reductions`, each with a function that reads its pixels, it
     is called only for a render that needs more. Then, or else at once, raises UnsupportedFormat, OriginalTooLarge or
-    Undecodable.
+    Undecodable, or StaleReduction.
     """
 
     def __init__(
@@ -107,13 +122,16 @@ class CheckedOriginal:
     ) -> None:
         self.size_bytes = size_bytes
         self._limits = limits
-        self._left: dict[int, tuple[Reduction, Callable[[], Buffer]]] = {}
+        self._stored: dict[int, tuple[Reduction, Callable[[], Buffer]]] = {}
         self.reopen(read, reductions)
-        self.header = reductions[0][0].header if reductions else self._checked.header
+        if reductions:
+            self.header = reductions[0][0].header
+        else:
+            self.header = self._checked.header
         self.keep_decoded = False
         self.reduces = True
-        self._reductions: dict[int, pyvips.Image | None] = {}
-        self._made: tuple[Reduction, Buffer] | None = None
+        self._images: dict[int, pyvips.Image | None] = {}
+        self._unsent: tuple[Reduction, Buffer] | None = None
         self._cache: dict[str, tuple[object, pyvips.Image]] = {}
 
     @classmethod
@@ -125,11 +143,14 @@ class CheckedOriginal:
     ) -> None:
         """Replaces the functions, for a job with other descriptors of the same files."""
         self._read = read
-        self._left |= {reduction.factor: (reduction, pixels) for reduction, pixels in reductions}
+        self._stored = {reduction.factor: (reduction, pixels) for reduction, pixels in reductions}
 
     @cached_property
     def _checked(self) -> "_Checked":
-        return _check(self._read(), self._limits)
+        checked = _check(self._read(), self._limits)
+        if self._stored and checked.header != self.header:
+            raise StaleReduction
+        return checked
 
     @property
     def content(self) -> bytes:
@@ -161,11 +182,11 @@ class CheckedOriginal:
     def drop_cache(self) -> bool:
         """Drops the cached pixels. Returns whether a render without the cache may succeed where this one failed."""
         was_shared = bool(self._cache) or (self.keep_decoded and self.facts.format in CACHED_FORMATS)
-        was_reduced = bool(self._reductions)
+        was_reduced = bool(self._images)
         self.keep_decoded = self.reduces = False
-        self._made = None
+        self._unsent = None
         self._cache.clear()
-        self._reductions.clear()
+        self._images.clear()
         return was_shared or was_reduced
 
     def cached(self, stage: str, which: object, make: Callable[[], pyvips.Image]) -> pyvips.Image:
@@ -180,22 +201,22 @@ class CheckedOriginal:
 
     def reduction(self, factor: int, make: Callable[[], pyvips.Image]) -> pyvips.Image:
         """The original with 8 bits a band reduced by `factor`: by an earlier job, or now by `make`."""
-        image = self._reductions.setdefault(factor, None)
+        image = self._images.setdefault(factor, None)
         if image is None:
-            if factor in self._left:
-                reduction, read = self._left[factor]
+            if factor in self._stored:
+                reduction, read = self._stored[factor]
                 pixels = read()
             else:
                 made = make()
                 reduction = Reduction(self.header, factor, made.width, made.height, made.bands)
                 pixels = made.write_to_memory()
-                self._made = reduction, pixels
-            image = self._reductions[factor] = reduction.image(pixels)
+                self._unsent = reduction, pixels
+            image = self._images[factor] = reduction.image(pixels)
         return image
 
     def new_reduction(self) -> tuple[Reduction, Buffer] | None:
         """The reduction that was made since the last call, with its pixels."""
-        made, self._made = self._made, None
+        made, self._unsent = self._unsent, None
         return made
 
 

@@ -4,6 +4,7 @@ Decoding is the dearest part of a render. An original is decoded at a half or a 
 reduction, which also serves the jobs after this one. Pixels that the next job in the queue needs are cached.
 """
 
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -27,10 +28,14 @@ from proxy.render.pages import pages_of
 
 _COLOURS = 3
 _FACTORS = (4, 2)
-_LEAST_LEFT = 2
+_LEAST_RATIO = 2
 """A reduction is at least so many times as large as the result. With it no photograph of benchmarks/reductions.py scores below 90 in
 SSIMULACRA2 against a whole decode; with 1.5 some do, and so do reductions to an eighth by the JPEG decoder."""
 _HEIF = (Format.AVIF, Format.HEIC)
+_FIRST_SWAPPING = 5
+"""From this EXIF orientation on a turn swaps the sides."""
+_MIRRORED_X, _MIRRORED_Y = (2, 3, 6, 7), (3, 4, 7, 8)
+"""The EXIF orientations whose turn makes the end of a stored side the beginning of the upright width or height."""
 
 
 class LoadInput(NamedTuple):
@@ -98,7 +103,7 @@ def _factor(original: LoadInput, region: Box, size: Size) -> int:
     if header.facts.alpha or header.is_deep:
         return 1
     least = min(region.width / size.width, region.height / size.height)
-    return next((factor for factor in _FACTORS if least >= _LEAST_LEFT * factor), 1)
+    return next((factor for factor in _FACTORS if least >= _LEAST_RATIO * factor), 1)
 
 
 def _fits_in_cache(original: LoadInput, factor: int) -> bool:
@@ -144,27 +149,34 @@ def _region(
     upright = original.size
     if region == Box(0, 0, *upright) and factor == 1:
         return image, (image.width, image.height)
-    if orientation(image) > 1:
+    turned = orientation(image)
+    true_width, true_height = upright.width / factor, upright.height / factor
+    if original.kind is Format.JPEG and factor > 1:
+        # The decoder cuts off the last column and row, as they are stored, if they are not whole.
+        whole = (true_width, true_height) if turned < _FIRST_SWAPPING else (true_height, true_width)
+        image = image.embed(0, 0, *(max(1, _nearest(side)) for side in whole), extend="copy")
+    if turned > 1:
         # Sequential access does not allow a rotation.
         image = image.copy_memory().autorot()
-    scale = 1 / factor
-    across, down = scale, scale
     if original.kind is Format.WEBP:  # Its decoder reduces the whole picture to whole pixels.
-        across, down = image.width / upright.width, image.height / upright.height
-    left, top = _nearest(region.left * across), _nearest(region.top * down)
-    right, bottom = (
-        max(left + 1, _nearest((region.left + region.width) * across)),
-        max(top + 1, _nearest((region.top + region.height) * down)),
-    )
-    if right > image.width or bottom > image.height:
-        # The decoder of JPEGs cuts off the last pixel if it is not whole.
-        image = image.embed(0, 0, max(right, image.width), max(bottom, image.height), extend="copy")
-    image = image.crop(left, top, right - left, bottom - top)
-    return image, (region.width * across, region.height * down)
+        true_width, true_height = image.width, image.height
+    across, down = true_width / upright.width, true_height / upright.height
+    # Where a turn has mirrored a side, the fraction of a pixel that is missing or too much is at its beginning.
+    before_x = image.width - true_width if turned in _MIRRORED_X else 0
+    before_y = image.height - true_height if turned in _MIRRORED_Y else 0
+    left, width = _span(region.left * across + before_x, region.width * across, image.width)
+    top, height = _span(region.top * down + before_y, region.height * down, image.height)
+    return image.crop(left, top, width, height), (region.width * across, region.height * down)
+
+
+def _span(start: float, length: float, most: int) -> tuple[int, int]:
+    """The nearest whole start and length within `most` pixels."""
+    first = min(max(0, _nearest(start)), most - 1)
+    return first, min(max(first + 1, _nearest(start + length)), most) - first
 
 
 def _nearest(length: float) -> int:
-    return int(length + 0.5)
+    return math.floor(length + 0.5)
 
 
 def _fitted(

@@ -10,6 +10,7 @@ import resource
 import select
 import signal
 import socket
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,7 +23,7 @@ from proxy.core.image.faces import Faces
 from proxy.core.image.limits import InputLimits
 from proxy.local.parent import end_with_parent
 from proxy.render import pipeline, sandbox
-from proxy.render.checked_original import Buffer, CheckedOriginal, Reduction
+from proxy.render.checked_original import Buffer, CheckedOriginal, Reduction, StaleReduction
 from proxy.render.difference import difference
 from proxy.render.protocol import (
     ANSWER_HEAD,
@@ -59,6 +60,7 @@ def _run_jobs() -> None:
     pipeline.harden()
     formats = pipeline.working_formats()  # Libraries load their files now, before the sandbox.
     find_faces = _face_finder() if finds_faces else None
+    _leave_log_file()
     missing = sandbox.enter(cpu_s=cpu_s) if sandboxed else []
     # Set last, because a change of user resets it. If the pool has died before, the socket is closed.
     end_with_parent()
@@ -90,6 +92,14 @@ def _close_all_but(channel_descriptor: int) -> None:
         if descriptor > 2 and descriptor != channel_descriptor:
             with suppress(OSError):  # The descriptor of the listing is closed already.
                 os.close(descriptor)
+
+
+def _leave_log_file() -> None:
+    """From now on no error is written to a log file: the only files that a worker can write are those of its jobs."""
+    if stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stderr.fileno())
+        os.close(null)
 
 
 def _confine(*, memory_bytes: int) -> None:
@@ -160,13 +170,30 @@ def _reductions(job: Job, descriptors: Sequence[int]) -> list[tuple[Reduction, C
     for (text, size_bytes), descriptor in zip(job.reductions, descriptors, strict=False):
         with suppress(msgspec.MsgspecError, UnicodeDecodeError):
             reduction = msgspec.json.decode(text, type=Reduction)
-            found.append((reduction, partial(_content, descriptor, size_bytes)))
+            if reduction.is_plausible(size_bytes):
+                found.append((reduction, partial(_content, descriptor, size_bytes)))
     return found
 
 
 def _run_job(
     last: _LastOriginal, job: Job, descriptors: Sequence[int], find_faces: FindFaces | None = None
 ) -> tuple[Answer, bytes]:
+    try:
+        return _answer(last, job, descriptors, find_faces)
+    except StaleReduction:
+        last.clear()
+        return _answer(last, msgspec.structs.replace(job, reductions=()), descriptors, find_faces)
+    finally:
+        if job.plan is not None and not job.keep_decoded:
+            last.clear()
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _answer(
+    last: _LastOriginal, job: Job, descriptors: Sequence[int], find_faces: FindFaces | None
+) -> tuple[Answer, bytes]:
+    """Raises StaleReduction."""
     try:
         opened, *further = last.open(job, descriptors)  # No operation of a plan uses the others yet.
         if job.compares:
@@ -183,17 +210,14 @@ def _run_job(
     except (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal) as failure:
         slug, detail, original = failure.slug, failure.detail, failure.original
         return Answer(slug=slug, detail=detail, original=original), b""  # type: ignore[arg-type] # one of the four
+    except StaleReduction:
+        raise
     except Exception as failure:
         if isinstance(failure, MemoryError):
             detail = "the original needs more memory than a worker may use"
             return Answer(slug="original-too-large", detail=detail), b""
         # A bug of ours does not quarantine the original, as a crash would.
         return Answer(slug="internal", detail="the picture cannot be rendered with these operations"), b""
-    finally:
-        if job.plan is not None and not job.keep_decoded:
-            last.clear()
-        for descriptor in descriptors:
-            os.close(descriptor)
 
 
 def _left_reduction(opened: CheckedOriginal, descriptor: int) -> bytes:

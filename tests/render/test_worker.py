@@ -274,3 +274,23 @@ def test_a_job_arrives_with_the_descriptors_of_all_originals() -> None:
     assert [os.pread(descriptor, 2**24, 0) for descriptor in received[1]] == contents
     for descriptor in (*sent, *received[1]):
         os.close(descriptor)
+
+
+def test_a_job_whose_file_was_replaced_is_done_with_the_file() -> None:
+    old, new = (pictures.photo_as("jpeg", *side) for side in ((1600, 1200), (1200, 1600)))
+    opened_old = CheckedOriginal.of(old, LIMITS)
+    render(opened_old, plan_for("w_200,f_png", old), LIMITS)
+    made = opened_old.new_reduction()
+    assert made is not None
+    text, pixels = msgspec.json.encode(made[0]), bytes(made[1])
+    job = Job(
+        1,
+        (("0", len(new)),),
+        False,
+        plan_for("w_900,f_png", new),
+        LIMITS,
+        5.0,
+        ((text, len(pixels)), (b"{", 3)),
+    )
+    answer, body = worker_module._run_job(worker_module._LastOriginal(), job, files_of([new, pixels, b"{}"]))
+    assert (answer.slug, body) == ("", draw(new, "w_900,f_png"))

@@ -12,6 +12,7 @@ from proxy.core.image.faces import Faces
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.layout import boxed, enlarged
+from proxy.core.transform.lengths import Relative
 from proxy.core.transform.operations import (
     WHITE,
     Choice,
@@ -38,7 +39,7 @@ from proxy.core.transform.quality import LOSSY, avif_effort, encoder_quality
 class Encode:
     """`quality` is on the encoder's own scale, None if the format is lossless; it is reduced until the variant has at most
     `max_bytes`, as far as that is possible. Transparency is flattened on `flatten`. With `keeps_copyright` the copyright
-    fields of the original's metadata are written too. `has_own_quality`: the quality is not the default."""
+    fields of the original's metadata are written too. `has_other_quality`: it is not the default quality."""
 
     format: Format
     quality: int | None
@@ -46,12 +47,12 @@ class Encode:
     flatten: Colour | None
     max_bytes: int | None = None
     keeps_copyright: bool = False
-    has_own_quality: bool = False
+    has_other_quality: bool = False
 
     @property
     def may_be_original(self) -> bool:
         """Whether the picture data of an original that is shown as it is may be sent instead, if they are smaller."""
-        return not self.has_own_quality and self.max_bytes is None and not self.keeps_copyright
+        return not self.has_other_quality and self.max_bytes is None and not self.keeps_copyright
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +137,7 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
             flatten=flatten,
             max_bytes=transform.max_bytes if kind in LOSSY else None,
             keeps_copyright=TRAITS[kind].metadata and transform.metadata is Metadata.COPYRIGHT,
-            has_own_quality=quality != encoder_quality(kind, defaults.quality, side_px),
+            has_other_quality=quality != encoder_quality(kind, defaults.quality, side_px),
         ),
     )
 
@@ -196,13 +197,25 @@ def _effort(kind: Format, defaults: RenderDefaults, side_px: int) -> int:
 
 
 def requested_side_px(ops: Sequence[Operation], limit_px: int) -> int:
-    """The side of a square as large as the last box that is requested, or the one side that is given; `limit_px` if sizes
-    depend on the original."""
+    """About how large the result is: the side of a square as large as the last box that is filled, the shorter side of one
+    that the picture is fitted into; `limit_px` where the size depends on the original alone."""
+    least_px = 0
     for op in reversed(ops):
-        if isinstance(op, Resize | Crop):
-            given = [side for side in (op.width, op.height) if isinstance(side, int) and side < limit_px]
-            if given:
-                return math.isqrt(math.prod(given)) if len(given) == 2 else given[0]
+        match op:
+            case Resize(width=width, height=height):
+                if isinstance(width, Relative) or isinstance(height, Relative):
+                    return limit_px
+                sides = (width or limit_px, height or limit_px)
+                side_px = min(sides) if op.fit is Fit.INSIDE else math.isqrt(math.prod(sides))
+                return min(max(side_px, least_px, op.min_width_px or 0, op.min_height_px or 0), limit_px)
+            case Crop(width=int() as width, height=int() as height):
+                return min(max(math.isqrt(width * height), least_px), limit_px)
+            case Extend(width_px=width_px, height_px=height_px):
+                least_px = max(least_px, width_px or 0, height_px or 0)
+            case Pad():
+                least_px = max(least_px, op.left_px + op.right_px, op.top_px + op.bottom_px)
+            case Choice():
+                return limit_px
     return limit_px
 
 

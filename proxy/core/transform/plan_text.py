@@ -148,7 +148,7 @@ def _output_text(output: Output) -> str:
             scale = "" if quality is None else f":q{quality}"
             most = "" if max_bytes is None else f":most{max_bytes}"
             metadata = ":copyright" if output.keeps_copyright else ""
-            metadata += ":own" if output.has_own_quality else ""
+            metadata += ":other" if output.has_other_quality else ""
             return (
                 f"{kind}{scale}:e{effort}"
                 + ("" if flatten is None else f":on{flatten.hex}")

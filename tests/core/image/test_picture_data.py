@@ -115,13 +115,40 @@ def test_the_way_in_which_colours_are_stored_is_preserved() -> None:
         (Format.JPEG, jpeg()[:2] + jpeg_segment(0xF7, b"lossless") + jpeg()[2:]),
         (Format.JPEG, jpeg()[:-2] + jpeg()),
         (Format.PNG, png()[:200]),
+        (Format.JPEG, jpeg()[:2] + jpeg_segment(0xC9, bytes(12)) + jpeg()[2:]),
         (Format.GIF, b"GIF89a"),
+        (Format.GIF, gif().replace(b"\x21\xfe", b"\x21\x01", 1)),
+        (
+            Format.GIF,
+            gif().replace(b"\x21\xff\x0bNETSCAPE2.0\x03\x01", b"\x21\xff\x0bNETSCAPE2.0\x01\x09\x01", 1),
+        ),
+        (Format.GIF, gif()[:-1]),
+        (Format.WEBP, webp(pictures.film_as("webp"))[:-30]),
+        (Format.WEBP, b"RIFF\x18\0\0\0WEBPODD \4\0\0\0abcdVP8L"),
         (Format.WEBP, b"RIFF\4\0\0\0WEBP"),
         (Format.AVIF, b""),
     ],
 )
 def test_a_file_with_parts_that_are_not_known_is_not_rebuilt(kind: Format, content: bytes) -> None:
     assert picture_data(kind, content) is None
+
+
+def test_a_segment_that_decoders_do_not_take_as_jfif_is_dropped() -> None:
+    content = jpeg()
+    for segment in (jpeg_segment(0xE0, b"JFIF\0\1"), jpeg_segment(0xE1, b"JFIF\0" + bytes(20))):
+        assert picture_data(Format.JPEG, content[:2] + segment + content[2:]) == content
+    long = jpeg_segment(0xEE, b"Adobe\0\x64\0\0\0\0\1" + SECRET)
+    rebuilt = picture_data(Format.JPEG, content[:2] + long + content[2:])
+    assert rebuilt is not None
+    assert b"Adobe" in rebuilt
+    assert SECRET not in rebuilt
+
+
+def test_a_loop_by_another_name_is_preserved() -> None:
+    content = gif().replace(b"NETSCAPE2.0", b"ANIMEXTS1.0")
+    rebuilt = picture_data(Format.GIF, content)
+    assert rebuilt is not None
+    assert b"ANIMEXTS1.0" in rebuilt
 
 
 def test_flags_of_metadata_are_cleared() -> None:

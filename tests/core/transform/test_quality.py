@@ -49,8 +49,16 @@ def test_small_avifs_have_more_effort() -> None:
         ("w_320", 320),
         ("h_700", 700),
         ("w_320,dpr_2", 640),
-        ("w_400,h_100", 200),
+        ("w_400,h_100", 100),
         ("w_200,h_800,c_fill", 400),
+        ("w_450,h_4000,c_fill", 1341),
+        ("w_450,h_3999,c_fill", 1341),
+        ("w_100,minw_2000", 2000),
+        ("w_100,ext_700x300", 700),
+        ("w_100,pad_900", 1800),
+        ("w_400~rw_7.5,el_allow", 4000),
+        ("w_400~c_crop,rw_0.5,rh_0.5", 400),
+        ("if_w_gt_300~w_300~if_end", 4000),
         ("c_crop,w_300,h_300", 300),
         ("w_900~c_crop,w_300,h_300", 300),
         ("w_300,a_90,e_blur:2", 300),
@@ -82,4 +90,4 @@ def test_the_default_is_no_quality_of_its_own() -> None:
     ):
         output = resolve(parse_transform(tokens, {}), Format.WEBP, defaults).output
         assert isinstance(output, Encode)
-        assert output.has_own_quality is is_own
+        assert output.has_other_quality is is_own

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from proxy.core.transform.conditions import Measure
-from proxy.core.transform.lengths import SIDES, Length, Part, Relative, Sum, length
+from proxy.core.transform.lengths import SIDES, Length, Part, Relative, Sum, is_negative, length
 
 _PART = re.compile(r"(?:0|[1-9][0-9]{0,2})\.[0-9]{1,6}", re.ASCII)
-_NUMBER = r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,6})?"
+_NUMBER = r"(?:0|[1-9][0-9]{0,9})(?:\.[0-9]{1,6})?"
 _TERM = re.compile(rf"(?P<factor>{_NUMBER})?(?P<measure>iw|ih|w|h)|(?P<pixels>{_NUMBER})", re.ASCII)
 _OPERATOR = re.compile(r"_(add|sub)_")
 _MAX_TERMS = 8
 _MAX_FACTOR = 1000
+_MOST_PX = 10**9
 
 
 def relative(axis: Measure, *, signed: bool = False) -> Callable[[str], Length]:
@@ -24,7 +25,7 @@ def relative(axis: Measure, *, signed: bool = False) -> Callable[[str], Length]:
         if _PART.fullmatch(text) and (signed or Fraction(value)):
             return Part(Fraction(value))
         found = _sum(value, text, axis)
-        if not isinstance(found, Relative):
+        if not isinstance(found, Relative) or (is_negative(found) and not signed):
             raise ValueError(_REASON)
         return found
 
@@ -46,6 +47,8 @@ def _sum(value: str, text: str, axis: Measure) -> Length:
         multiples[Measure(term["measure"])] += sign * Fraction(term["factor"] or 1)
     if any(abs(factor) >= _MAX_FACTOR for factor in multiples.values()):
         raise ValueError(f"must have less than {_MAX_FACTOR} times a side")
+    if abs(pixels) > _MOST_PX:
+        raise ValueError(f"must have at most {_MOST_PX} pixels")
     return length(pixels, multiples, axis)
 
 

@@ -26,6 +26,7 @@ W, H, IH = Measure.WIDTH, Measure.HEIGHT, Measure.ORIGINAL_HEIGHT
         ("10_sub_2h", Sum(Fraction(10), ((H, Fraction(-2)),)), "10_sub_2h"),
         ("0.25ih_add_w_add_ih", Sum(Fraction(0), ((W, Fraction(1)), (IH, Fraction(5, 4)))), "w_add_1.25ih"),
         ("h_sub_h_add_w", WHOLE, "1.0"),
+        ("h_add_500000000_add_500000000", Sum(Fraction(10**9), ((H, Fraction(1)),)), "h_add_1000000000"),
     ],
 )
 def test_lengths(text: str, expected: Relative, written: str) -> None:
@@ -38,6 +39,7 @@ def test_lengths(text: str, expected: Relative, written: str) -> None:
     [
         *("", "0.0", "5", "5_add_5", "-0.5", "-h", "h_mul_2", "h_add_", "_add_h", "x", "1000.0", "1000h"),
         *("0.1234567", "h+10", "ar", "01h", "_add_".join(["h"] * 9), "h_sub_h"),
+        *("w_sub_2w", "0_sub_h", "2h_sub_3h", "w_add_1000000000_add_1", "w_sub_h_sub_9999999999"),
     ],
 )
 def test_other_lengths_have_a_reason(text: str) -> None:
