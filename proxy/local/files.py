@@ -47,12 +47,18 @@ def open_regular(path: Path | str) -> IO[bytes]:
         raise
 
 
+def read_only(descriptor: int) -> IO[bytes]:
+    """The same file, opened for reading alone, as it is passed to a worker."""
+    return open(f"/proc/self/fd/{descriptor}", "rb", buffering=0)
+
+
 @contextmanager
 def temporary(content: bytes) -> Iterator[OpenFile]:
     """`content` in a file without a name, for readers that take a descriptor."""
     with tempfile.TemporaryFile(buffering=0) as file:
         write_all(file, content)
-        yield OpenFile(file, len(content))
+        with read_only(file.fileno()) as reading:
+            yield OpenFile(reading, len(content))
 
 
 @contextmanager

@@ -137,7 +137,8 @@ def _own_picture_data(original: LoadInput, encode: Encode) -> bytes | None:
     """The picture data of the original, if they are what is shown: upright, in sRGB, in this format and with all pages."""
     header = original.opened.header
     is_shown = header.orientation == 1 and header.colours == Colours(is_plain=True)
-    has_all_pages = original.pages == range(header.facts.pages)
+    # A GIF with a canvas is drawn here as browsers draw it, which other decoders do not do.
+    has_all_pages = original.pages == range(header.facts.pages) and original.opened.canvas is None
     if original.kind is not encode.format or not is_shown or not has_all_pages:
         return None
     return picture_data(original.kind, original.content)

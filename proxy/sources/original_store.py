@@ -22,7 +22,7 @@ from typing import IO, TypeVar
 from proxy.core.cache.generations import Generations
 from proxy.core.cache.keys import original_key
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.local.files import OpenFile, open_regular, write_all
+from proxy.local.files import OpenFile, open_regular, read_only, write_all
 from proxy.ports.telemetry import Metrics
 
 _MAGIC = b"CALO-O1\n"
@@ -230,7 +230,7 @@ class IncomingFile:
             await self._store.add(name, part, size_bytes + TRAILER_BYTES)
         written, self._file = self._file, None
         with written:
-            return OpenFile(_for_reading(written), size_bytes)
+            return OpenFile(read_only(written.fileno()), size_bytes)
 
     async def discard(self) -> None:
         file, self._file = self._file, None
@@ -285,11 +285,6 @@ class IncomingFile:
         self._file.close()
         self._part.unlink(missing_ok=True)
         self._file, self._part = memory, None
-
-
-def _for_reading(file: IO[bytes]) -> IO[bytes]:
-    """Reopens the file read-only, as it is passed to a worker."""
-    return open(f"/proc/self/fd/{file.fileno()}", "rb", buffering=0)
 
 
 def _trailer(name: str, size_bytes: int, digest: bytes) -> bytes:

@@ -30,3 +30,10 @@ def test_a_file_stays_if_the_block_fails(tmp_path: Path) -> None:
 def test_a_temporary_file_is_read_by_its_descriptor() -> None:
     with temporary(b"picture") as file:
         assert (os.pread(file.fileno(), 100, 0), file.size_bytes, file.unchanged()) == (b"picture", 7, True)
+
+
+def test_a_file_reopened_for_reading_cannot_be_written() -> None:
+    with temporary(b"picture") as file:
+        assert os.pread(file.fileno(), 100, 0) == b"picture"
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.write(file.fileno(), b"x")

@@ -354,7 +354,7 @@ def test_explain_prints_the_plan_of_a_url(folder: Path) -> None:
     words = ("explain", "http://example.org/w_100,c_fill,f_auto/photo.jpg", "--originals", str(folder / "in"))
     document = json.loads(calotype(folder, *words, "--json", "--accept", "image/avif").stdout)
     assert document["format"] == "avif"
-    assert document["plan"] == "resize:100x4000:inside:never limit:4000 avif:q70:e0"
+    assert document["plan"] == "resize:100x4000:inside:never limit:4000 avif:q52:e2"
     assert document["ignored"] == ["c: a fit needs both w and h"]
     assert document["signature"] == "unsigned"
     assert "plan       resize:100x4000:inside:never limit:4000 jpeg" in calotype(folder, *words).stdout

@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from io import FileIO
 from weakref import WeakValueDictionary
 
 from proxy.core.admin.commands import Upload, safe_name
@@ -21,7 +20,7 @@ from proxy.core.url.dialects.component import Component
 from proxy.core.url.dialects.native.urls import path_url
 from proxy.core.url.mounts import Mount, Rules, client_url, mount_named
 from proxy.core.url.target import checked_key
-from proxy.local.files import OpenFile
+from proxy.local.files import OpenFile, read_only
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original, WritableSource
 from proxy.ports.rendering import Priority, Renderer, Schedule
@@ -74,11 +73,15 @@ class Uploads:
     async def upload(self, command: Upload, descriptor: int, size_bytes: int) -> UploadResult:
         """Validates and stores the `size_bytes` of `descriptor`. Raises UnsupportedFormat, Undecodable, OriginalTooLarge,
         Conflict, PurgeIncomplete, and the errors of the source."""
+        # Workers must not write to the file that is stored afterwards.
+        with read_only(descriptor) as file:
+            return await self._upload(command, OpenFile(file, size_bytes))
+
+    async def _upload(self, command: Upload, file: OpenFile) -> UploadResult:
         mount = mount_named(self.rules(), command.mount)
         key = checked_key(command.key) if command.key else ""
         folder = uuid.uuid5(_NAMESPACE, f"{mount.name}\n{command.once}") if command.once else uuid.uuid4()
         deadline = self.clock() + UPLOAD_TIMEOUT_S
-        file = OpenFile(FileIO(descriptor, closefd=False), size_bytes)
         facts = await self._check(Original(uuid.uuid4().hex, file), deadline)
         source = self.sources[mount.source]
         async with self._locks.setdefault(key or str(folder), asyncio.Lock()):
