@@ -24,7 +24,8 @@ MAX_CACHED_BYTES = 64 * 2**20
 SEQUENTIAL = "vips-sequential"
 _ORIENTATION = "orientation"
 _RESOLUTION_UNIT = "resolution-unit"
-_SWAPPING_ORIENTATIONS = range(5, 9)
+SWAPPING_ORIENTATIONS = range(5, 9)
+"""The EXIF orientations whose turn swaps the sides."""
 _STORED = {
     2: Turn.HFLIP,
     3: Turn.R180,
@@ -122,12 +123,9 @@ class CheckedOriginal:
     ) -> None:
         self.size_bytes = size_bytes
         self._limits = limits
-        self._stored: dict[int, tuple[Reduction, Callable[[], Buffer]]] = {}
         self.reopen(read, reductions)
-        if reductions:
-            self.header = reductions[0][0].header
-        else:
-            self.header = self._checked.header
+        self._expected = reductions[0][0].header if reductions else None
+        self.header = self._expected or self._checked.header
         self.keep_decoded = False
         self.reduces = True
         self._images: dict[int, pyvips.Image | None] = {}
@@ -148,7 +146,7 @@ class CheckedOriginal:
     @cached_property
     def _checked(self) -> "_Checked":
         checked = _check(self._read(), self._limits)
-        if self._stored and checked.header != self.header:
+        if self._expected is not None and checked.header != self._expected:
             raise StaleReduction
         return checked
 
@@ -318,7 +316,7 @@ def pixel_bytes(image: pyvips.Image) -> int:
 def _facts(header: pyvips.Image, kind: Format, stream: gif.Stream | None) -> Facts:
     """The facts of a header. Pages of a GIF are counted here, because libvips stops at ten thousand."""
     size = Size(header.width, header.height)
-    if orientation(header) in _SWAPPING_ORIENTATIONS:
+    if orientation(header) in SWAPPING_ORIENTATIONS:
         size = Size(size.height, size.width)
     return Facts(
         format=kind,

@@ -18,6 +18,7 @@ from proxy.render.checked_original import (
     CACHED_FORMATS,
     MAX_CACHED_BYTES,
     SEQUENTIAL,
+    SWAPPING_ORIENTATIONS,
     CheckedOriginal,
     opened_image,
     orientation,
@@ -29,11 +30,9 @@ from proxy.render.pages import pages_of
 _COLOURS = 3
 _FACTORS = (4, 2)
 _LEAST_RATIO = 2
-"""A reduction is at least so many times as large as the result. With it no photograph of benchmarks/reductions.py scores below 90 in
-SSIMULACRA2 against a whole decode; with 1.5 some do, and so do reductions to an eighth by the JPEG decoder."""
+"""A reduction is at least so many times as large as the result. With it no photograph of benchmarks/reductions.py scores
+below 90 in SSIMULACRA2 against a whole decode; with 1.5 some do, and so do reductions to an eighth by the JPEG decoder."""
 _HEIF = (Format.AVIF, Format.HEIC)
-_FIRST_SWAPPING = 5
-"""From this EXIF orientation on a turn swaps the sides."""
 _MIRRORED_X, _MIRRORED_Y = (2, 3, 6, 7), (3, 4, 7, 8)
 """The EXIF orientations whose turn makes the end of a stored side the beginning of the upright width or height."""
 
@@ -83,9 +82,10 @@ def first_page(opened: CheckedOriginal, size: Size) -> pyvips.Image:
     """The first page, upright, 8-bit sRGB with or without alpha, at exactly `size`. Raises pyvips.Error or MemoryError."""
     facts = opened.facts
     whole = Size(facts.width_px, facts.height_px)
-    return loaded(LoadInput(opened, facts.format, whole, range(1), opened.colours), Box(0, 0, *whole), size)[
-        0
-    ]
+    [image] = loaded(
+        LoadInput(opened, facts.format, whole, range(1), opened.colours), Box(0, 0, *whole), size
+    )
+    return image
 
 
 def decode_all(original: LoadInput) -> None:
@@ -153,7 +153,7 @@ def _region(
     true_width, true_height = upright.width / factor, upright.height / factor
     if original.kind is Format.JPEG and factor > 1:
         # The decoder cuts off the last column and row, as they are stored, if they are not whole.
-        whole = (true_width, true_height) if turned < _FIRST_SWAPPING else (true_height, true_width)
+        whole = (true_height, true_width) if turned in SWAPPING_ORIENTATIONS else (true_width, true_height)
         image = image.embed(0, 0, *(max(1, _nearest(side)) for side in whole), extend="copy")
     if turned > 1:
         # Sequential access does not allow a rotation.

@@ -151,6 +151,10 @@ def test_a_file_that_was_replaced_is_not_taken_for_its_reductions() -> None:
     opened = CheckedOriginal(lambda: new, len(new), LIMITS, left)
     with pytest.raises(StaleReduction):
         render(opened, plan_for("w_900,f_png", new), LIMITS)
+    later = CheckedOriginal(no_file, len(new), LIMITS, left)
+    later.reopen(lambda: new, ())
+    with pytest.raises(StaleReduction):
+        render(later, plan_for("w_900,f_png", new), LIMITS)
 
 
 def test_reductions_of_an_earlier_job_are_forgotten() -> None:

@@ -1,4 +1,4 @@
-"""Reductions of originals are stored within limits, and nobody changes them."""
+"""Stored reductions have limits on bytes and files, and cannot be written."""
 
 import errno
 import os
