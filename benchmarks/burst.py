@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
-from benchmarks.common import BARE_LOOP, bare_s, node, photograph, spread
+from benchmarks.common import BARE_LOOP, SAME_ENCODERS, bare_s, node, photograph, saved_alike, spread
 
 WIDTHS = (200, 300, 400, 480, 600, 750, 900, 1080, 1200, 1600)
 KINDS = ("webp", "jpg", "avif")
@@ -24,7 +24,7 @@ async def burst(public: str, name: str) -> float:
     async with aiohttp.ClientSession(public, connector=aiohttp.TCPConnector(limit=0)) as client:
 
         async def one(width: int, kind: str) -> None:
-            async with client.get(f"/w_{width},f_{kind}/{name}") as answer:
+            async with client.get(f"/w_{width},{saved_alike(kind)}/{name}") as answer:
                 assert answer.status == 200, await answer.text()
                 await answer.read()
 
@@ -41,7 +41,7 @@ def main() -> None:
                 photograph(originals / f"{number}.{suffix}", 5120, 2880, seed=number + 1)
             script = Path(made, f"{suffix}.py")
             ours, theirs = [], []
-            with node(originals) as (public, _):
+            with node(originals, **SAME_ENCODERS) as (public, _):
                 for number in range(ROUNDS):
                     name = f"{number}.{suffix}"
                     jobs = [(name, width, kind) for width in WIDTHS for kind in KINDS]

@@ -1,6 +1,7 @@
-"""Shared by the benchmarks: a node on free ports with generated originals, and wrk."""
+"""Shared by the benchmarks: a node on free ports with generated originals, wrk, and scores of pictures."""
 
 import contextlib
+import importlib
 import os
 import re
 import signal
@@ -16,10 +17,18 @@ from pathlib import Path
 
 import pyvips
 
+SAVE = {
+    "webp": {"Q": 83, "effort": 4},
+    "jpg": {"Q": 80, "optimize_coding": True},
+    "avif": {"Q": 70, "effort": 0},
+}
+"""The encoder settings of the bare programs."""
+SAME_ENCODERS = {"CALOTYPE_FORMATS__AVIF_EFFORT": str(SAVE["avif"]["effort"])}
+"""Settings of a node that encodes as the bare programs do, if URLs have `saved_alike`."""
 BARE_DRAW = """
 import concurrent.futures, multiprocessing, os, sys
 root = sys.argv[1]
-SAVE = {"webp": {"Q": 83, "effort": 4}, "jpg": {"Q": 80, "optimize_coding": True}, "avif": {"Q": 70, "effort": 0}}
+SAVE = SETTINGS
 def start():
     global pyvips
     import pyvips
@@ -32,7 +41,7 @@ def draw(name, width, kind):
     if kind == "avif":
         return image.heifsave_buffer(compression="av1", bitdepth=8, keep="none", **SAVE[kind])
     return image.write_to_buffer("." + kind, keep="none", **SAVE[kind])
-"""
+""".replace("SETTINGS", repr(SAVE))
 """The minimum of a render: read, thumbnail, encode."""
 BARE_LOOP = (
     BARE_DRAW
@@ -137,6 +146,11 @@ def node(originals: Path, **settings: str) -> Iterator[tuple[str, str]]:
             yield public, admin
 
 
+def saved_alike(kind: str) -> str:
+    """The format and quality of the bare programs in a URL."""
+    return f"f_{kind},eq_{SAVE[kind]['Q']}"
+
+
 def wrk(url: str, *, connections: int = 32, seconds: float = WRK_SECONDS) -> float:
     """Requests per second; every answer must be a 2xx."""
     done = subprocess.run(
@@ -157,3 +171,13 @@ def metric(admin: str, name: str) -> float:
     with urllib.request.urlopen(f"{admin}/metrics") as answer:
         lines = answer.read().decode().splitlines()
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}(\{{|\s)", line))
+
+
+def ssimulacra2(one: pyvips.Image, other: pyvips.Image) -> float:
+    """The SSIMULACRA2 score of `other` against `one`, 100 for equal pictures. Needs `pip install ssimulacra2`."""
+    measure = importlib.import_module("ssimulacra2").compute_ssimulacra2
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [f"{folder}/{number}.png" for number in range(2)]
+        for image, path in zip((one, other), paths, strict=True):
+            image.pngsave(path, keep="none")
+        return float(measure(*paths))

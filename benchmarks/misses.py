@@ -16,7 +16,16 @@ from pathlib import Path
 
 import aiohttp
 
-from benchmarks.common import BARE_DRAW, free_port, node, photograph, process, spread
+from benchmarks.common import (
+    BARE_DRAW,
+    SAME_ENCODERS,
+    free_port,
+    node,
+    photograph,
+    process,
+    saved_alike,
+    spread,
+)
 
 BARE = (
     BARE_DRAW
@@ -29,7 +38,7 @@ async def main():
     async def answer(request):
         if request.path == "/": return web.Response()
         _, tokens, name = request.path.split("/", 2)
-        width, kind = tokens.split(",")
+        width, kind, _ = tokens.split(",")
         return web.Response(body=await loop.run_in_executor(pool, draw, name, int(width[2:]), kind[2:]))
     app = web.Application()
     app.router.add_get("/{tail:.*}", answer)
@@ -48,7 +57,7 @@ ROUNDS = 4
 
 async def drive(base: str, names: list[str], widths: "itertools.count[int]", kind: str) -> float:
     """Pictures per second over REQUESTS cold misses."""
-    jobs = iter([f"/w_{next(widths)},f_{kind}/{names[n % len(names)]}" for n in range(REQUESTS)])
+    jobs = iter([f"/w_{next(widths)},{saved_alike(kind)}/{names[n % len(names)]}" for n in range(REQUESTS)])
     async with aiohttp.ClientSession(base) as client:
 
         async def work() -> None:
@@ -73,7 +82,7 @@ def main() -> None:
         port = free_port()
         bare = f"http://127.0.0.1:{port}"
         with (
-            node(originals) as (public, _),
+            node(originals, **SAME_ENCODERS) as (public, _),
             process(
                 sys.executable,
                 f"{made}/bare.py",

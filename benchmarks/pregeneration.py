@@ -12,10 +12,13 @@ import time
 import urllib.request
 from pathlib import Path
 
-from benchmarks.common import BARE_LOOP, bare_s, photograph, spread
+from benchmarks.common import BARE_LOOP, SAVE, bare_s, photograph, saved_alike, spread
 from tests.stories.fleet import Node, running
 
-PRESETS = {"large": "w_640,f_webp", "small": "w_320,f_jpg", "modern": "w_480,f_avif"}
+PRESETS = {
+    name: f"w_{width},{saved_alike(kind)}"
+    for name, width, kind in (("large", 640, "webp"), ("small", 320, "jpg"), ("modern", 480, "avif"))
+}
 BARE = BARE_LOOP.replace(
     "JOBS",
     """[(name, width, kind) for name in sorted(os.listdir(root))
@@ -55,7 +58,12 @@ def main() -> None:
         script.write_text(BARE)
 
         def fresh(name: str) -> Node:
-            return Node(Path(made, name), sources={"photos": {"path": str(originals)}}, presets=PRESETS)
+            return Node(
+                Path(made, name),
+                sources={"photos": {"path": str(originals)}},
+                presets=PRESETS,
+                formats={"avif_effort": SAVE["avif"]["effort"]},
+            )
 
         ratios, shares = [], []
         for round_ in range(ROUNDS):

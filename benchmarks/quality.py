@@ -6,11 +6,9 @@ ssimulacra2`; what FILE has is not measured again). `python -m benchmarks.qualit
 `core/transform/quality.py`, and what it gives: the mean scores, and the bytes of AVIF and WebP.
 """
 
-import importlib
 import json
 import statistics
 import sys
-import tempfile
 from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import NamedTuple
 
 import pyvips
 
+from benchmarks.common import ssimulacra2
 from proxy.core.image.formats import Format
 from proxy.core.transform.quality import ANCHORS_Q, SIDES_PX, avif_effort, encoder_quality
 
@@ -68,7 +67,6 @@ def measure(results: Path, paths: Sequence[str]) -> None:
 
 def _measured(image: pyvips.Image, kind: Format, effort: int, quality: int) -> tuple[float, int]:
     """The score and the number of bytes."""
-    score = importlib.import_module("ssimulacra2").compute_ssimulacra2
     match kind:
         case Format.JPEG:
             content = image.jpegsave_buffer(Q=quality, optimize_coding=True, keep="none")
@@ -78,10 +76,7 @@ def _measured(image: pyvips.Image, kind: Format, effort: int, quality: int) -> t
             content = image.heifsave_buffer(
                 compression="av1", Q=quality, effort=effort, bitdepth=8, keep="none"
             )
-    with tempfile.TemporaryDirectory() as folder:
-        image.pngsave(f"{folder}/before.png", keep="none")
-        pyvips.Image.new_from_buffer(content, "").pngsave(f"{folder}/after.png", keep="none")
-        return round(float(score(f"{folder}/before.png", f"{folder}/after.png")), 2), len(content)
+    return round(ssimulacra2(image, pyvips.Image.new_from_buffer(content, "")), 2), len(content)
 
 
 def table(results: Path) -> None:

@@ -5,15 +5,14 @@
 SSIMULACRA2 scores (90 and above: no difference is seen) of the photographs as they are, and encoded as WebP and as PNG.
 """
 
-import importlib
 import statistics
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pyvips
 
+from benchmarks.common import ssimulacra2
 from proxy.core.image.limits import InputLimits
 from proxy.core.image.size import Box, Size
 from proxy.render import loading
@@ -56,7 +55,7 @@ def _score(content: bytes, factor: int, left: float) -> float | None:
     if width > MAX_WIDTH_PX:
         return None
     size = Size(width, max(1, round(whole.height * width / whole.width)))
-    return _ssimulacra2(_shown(content, whole, size, 1), _shown(content, whole, size, factor))
+    return ssimulacra2(_shown(content, whole, size, 1), _shown(content, whole, size, factor))
 
 
 def _shown(content: bytes, whole: Size, size: Size, factor: int) -> pyvips.Image:
@@ -64,15 +63,6 @@ def _shown(content: bytes, whole: Size, size: Size, factor: int) -> pyvips.Image
     opened = CheckedOriginal.of(content, LIMITS)
     original = LoadInput(opened, opened.facts.format, whole, range(1), opened.colours)
     return loaded(original, Box(0, 0, *whole), size)[0]
-
-
-def _ssimulacra2(one: pyvips.Image, other: pyvips.Image) -> float:
-    measure = importlib.import_module("ssimulacra2").compute_ssimulacra2
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [f"{folder}/{number}.png" for number in range(2)]
-        for image, path in zip((one, other), paths, strict=True):
-            image.pngsave(path, keep="none")
-        return float(measure(*paths))
 
 
 if __name__ == "__main__":
