@@ -139,10 +139,10 @@ class _Worker:
         waiting: _Waiting,
         limits: InputLimits,
         timeout_s: float,
-        reductions: Sequence[StoredReduction] = (),
-        new_reduction: int | None = None,
         *,
         keep_decoded: bool,
+        reductions: Sequence[StoredReduction] = (),
+        new_reduction: int | None = None,
     ) -> tuple[Answer, bytes]:
         """Sends a job and returns the answer. The worker may use `reductions` and leave one more in the file
         `new_reduction`. `keep_decoded`: the next job may be for the same first original. Raises _WorkerGone or
@@ -501,9 +501,9 @@ class Pool:
                 waiting,
                 self.limits,
                 self._timeout_s,
-                self._reductions.of(first.name),
-                new,
                 keep_decoded=keep,
+                reductions=self._reductions.of(first.name),
+                new_reduction=new,
             )
             if new is not None and answer.reduction and first.file.unchanged():
                 self._reductions.store(first.name, answer.reduction, new)

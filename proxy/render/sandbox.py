@@ -1,8 +1,8 @@
 """The sandbox of a worker, entered before the first picture: no root, files, network or other processes.
 
 Landlock, which the kernel checks by path, and a seccomp filter, which allows only the system calls of rendering from
-memory, each suffice alone. Its jobs bring the only files that it can write: empty ones in memory, for reductions. A layer that this machine does not support is reported; `factory.check_worker` decides
-whether the node starts without it.
+memory, each suffice alone. The only files that a worker can write come with its jobs: empty ones in memory, for reductions.
+A layer that this machine does not support is reported; `factory.check_worker` decides whether the node starts without it.
 """
 
 import ctypes

@@ -92,8 +92,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderDefaults:
-    """Defaults of the configuration: JPEG-scale quality 1 to 100, effort per format (without AVIF it depends on the size), the
-    largest output side in pixels, and whether `/info/` includes the GPS location; and the version of the face detector, empty without one."""
+    """Defaults of the configuration: JPEG-scale quality 1 to 100, effort per format (if AVIF has none, it
+    depends on the size), the largest output side in pixels, and whether `/info/` includes the GPS location; and the version of
+    the face detector, empty without one."""
 
     quality: int
     effort: dict[Format, int]

@@ -24,7 +24,8 @@ from proxy.edge import responses
 @dataclass(slots=True, eq=False)
 class CompiledUrl:
     """An interpreted URL of a variant for one Accept class. `headers` belong to `delivery`, the latest one, and are
-    replaced with it; `head` is what `head_of` makes of them, empty until it is needed. `restrictions`, unless unrestricted, are checked on every request."""
+    replaced with it; `head` is what `head_of` makes of them, empty until it is needed. `restrictions`, unless unrestricted, are
+    checked on every request."""
 
     mount: str
     unsigned_target: str

@@ -34,7 +34,7 @@ class WholePicture(web.StreamResponse):
         self._whole = body
         self._timing = timing
 
-    @property  # type: ignore[misc] # nobody sets this length
+    @property  # type: ignore[misc] # aiohttp's setter is never called
     def content_length(self) -> int:
         return len(self._whole)
 

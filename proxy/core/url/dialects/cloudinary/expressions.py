@@ -1,9 +1,9 @@
 """Variables, arithmetic and conditions of a Cloudinary URL, which are evaluated when the URL is read.
 
 Terms are separated by `_`: `$side_mul_2`, `w_gt_300_and_h_gt_200`. A size that depends on the original is a Multiple, and
-with others or with pixels added a Sum; a Multiple compared with a number gives a Condition, which the layout decides. What else depends on the original, such as `tags`,
-is Unknown: a condition that it decides, and a length made of it, have no value. Each number is bounded, and an expression
-has at most MAX_TERMS terms.
+with others or with pixels added a Sum; compared with a number, one size gives a Condition, which the layout decides. What else
+depends on the original, such as `tags`, is Unknown: a condition that it decides, and a length made of it, have no value. Each
+number is bounded, and an expression has at most MAX_TERMS terms.
 """
 
 import operator
@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from proxy.core.transform.conditions import MAX_COMPARISONS, Comparison, Condition, Measure, Relation
 from proxy.core.transform.lengths import SIDES, Sum
-from proxy.core.url.dialects.cloudinary.scope import Multiple, Scope, Unknown, Value
+from proxy.core.url.dialects.cloudinary.scope import Multiple, Scope, Unknown, Value, as_sum
 from proxy.core.url.dialects.dialect import UnsupportedValue
 
 MAX_TERMS = 63
@@ -273,7 +273,7 @@ def _summed(calculate: Callable[[Fraction, Fraction], Fraction]) -> Callable[[Va
     def apply(left: Value, right: Value) -> Value:
         if isinstance(left, Fraction) and isinstance(right, Fraction):
             return plain(left, right)
-        one, two = _as_sum(left), _as_sum(right)
+        one, two = as_sum(left), as_sum(right)
         if one is None or two is None:
             return plain(left, right)
         pixels, multiples = _bounded(calculate(one.pixels, two.pixels)), dict(one.multiples)
@@ -285,17 +285,6 @@ def _summed(calculate: Callable[[Fraction, Fraction], Fraction]) -> Callable[[Va
         return Sum(pixels, found) if pixels or len(found) > 1 else Multiple(found[0][1], found[0][0])
 
     return apply
-
-
-def _as_sum(value: Value) -> Sum | None:
-    match value:
-        case Fraction():
-            return Sum(value, ())
-        case Multiple(factor, measure) if measure in SIDES:
-            return Sum(Fraction(0), ((measure, factor),))
-        case Sum():
-            return value
-    return None
 
 
 def _times(value: Sum, factor: Fraction) -> Value:

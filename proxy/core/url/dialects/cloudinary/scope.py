@@ -24,6 +24,18 @@ class Unknown(NamedTuple):
 Value = Fraction | str | bool | Multiple | Sum | Condition | Unknown
 
 
+def as_sum(value: Value) -> Sum | None:
+    """A number or a length as a sum; None for what is neither."""
+    match value:
+        case Fraction():
+            return Sum(value, ())
+        case Multiple(factor, measure) if measure in SIDES:
+            return Sum(Fraction(0), ((measure, factor),))
+        case Sum():
+            return value
+    return None
+
+
 @dataclass(slots=True)
 class Scope:
     """The variables of a URL by name, and the canvas at a point of it. A side is None if it depends on the original;

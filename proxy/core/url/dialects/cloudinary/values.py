@@ -10,18 +10,12 @@ from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, nearest
 from proxy.core.transform import lengths
 from proxy.core.transform.conditions import Measure
-from proxy.core.transform.lengths import Length, Part, Sum, is_negative
-from proxy.core.transform.operations import (
-    Auto,
-    Colour,
-    FocalPoint,
-    Smart,
-    Turn,
-)
+from proxy.core.transform.lengths import Length, Part, is_negative
+from proxy.core.transform.operations import Auto, Colour, FocalPoint, Smart, Turn
 from proxy.core.url.alternatives import EXTENSIONS
 from proxy.core.url.dialects.cloudinary.expressions import number
 from proxy.core.url.dialects.cloudinary.requested import OffsetPoint
-from proxy.core.url.dialects.cloudinary.scope import Scope
+from proxy.core.url.dialects.cloudinary.scope import Scope, as_sum
 from proxy.core.url.dialects.css_colours import css_colour
 from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.native.params import GRAVITIES
@@ -59,13 +53,13 @@ def length(text: str, scope: Scope, axis: str) -> Length:
     if _DECIMAL.fullmatch(text):
         return _part(Fraction(text))
     value = number(text, scope)
-    if isinstance(value, Fraction):
-        return _part(value) if 0 < abs(value) < 1 else (value + Fraction(1, 2)).__floor__()
-    multiples = dict(value.multiples) if isinstance(value, Sum) else {value.measure: value.factor}
-    for factor in multiples.values():
+    if isinstance(value, Fraction) and 0 < abs(value) < 1:
+        return _part(value)
+    total = as_sum(value)
+    assert total is not None
+    for _, factor in total.multiples:
         _check_factor(factor)
-    pixels = value.pixels if isinstance(value, Sum) else Fraction(0)
-    return lengths.length(pixels, multiples, Measure(axis))
+    return lengths.length(total.pixels, dict(total.multiples), Measure(axis))
 
 
 def _part(factor: Fraction) -> Length:

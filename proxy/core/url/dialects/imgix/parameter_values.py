@@ -5,13 +5,7 @@ from fractions import Fraction
 
 from proxy.core.image.formats import Format
 from proxy.core.transform.lengths import Length
-from proxy.core.transform.operations import (
-    Colour,
-    Crop,
-    Effect,
-    Metadata,
-    Turn,
-)
+from proxy.core.transform.operations import Colour, Crop, Effect, Metadata, Turn
 from proxy.core.url.dialects.shared_values import Number
 
 _HALF = Fraction(1, 2)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from proxy.core.transform.conditions import Measure
-from proxy.core.transform.lengths import SIDES, Length, Part, Relative, Sum, is_negative, length
+from proxy.core.transform.lengths import SIDES, Length, Part, Relative, is_negative, length
 
 _PART = re.compile(r"(?:0|[1-9][0-9]{0,2})\.[0-9]{1,6}", re.ASCII)
 _NUMBER = r"(?:0|[1-9][0-9]{0,9})(?:\.[0-9]{1,6})?"
@@ -53,20 +53,22 @@ def _sum(value: str, text: str, axis: Measure) -> Length:
 
 
 def text_of(value: Relative) -> str:
-    match value:
-        case Part(fraction):
-            digits = _digits(fraction)
-            return digits if "." in digits else f"{digits}.0"
-        case Sum(pixels, multiples):
-            terms = [(factor, str(measure)) for measure, factor in multiples]
-            if pixels:
-                terms.append((pixels, ""))
-            words = [
-                f"{'_add_' if factor > 0 else '_sub_'}{_digits(abs(factor)) if abs(factor) != 1 or not measure else ''}{measure}"
-                for factor, measure in sorted(terms, key=lambda term: term[0] < 0)
-            ]
-            first = words[0].removeprefix("_add_")
-            return "".join(["-" + first.removeprefix("_sub_") if first == words[0] else first, *words[1:]])
+    """How a native URL spells `value`: in a sum, what is added comes before what is subtracted."""
+    if isinstance(value, Part):
+        digits = _digits(value.fraction)
+        return digits if "." in digits else f"{digits}.0"
+    terms = [(factor, str(measure)) for measure, factor in value.multiples]
+    if value.pixels:
+        terms.append((value.pixels, ""))
+    first, *further = sorted(terms, key=lambda term: term[0] < 0)
+    begin = "-" if first[0] < 0 else ""
+    rest = (f"_{'add' if term[0] > 0 else 'sub'}_{_term(*term)}" for term in further)
+    return "".join([begin, _term(*first), *rest])
+
+
+def _term(factor: Fraction, measure: str) -> str:
+    """A term without its sign."""
+    return measure if measure and abs(factor) == 1 else f"{_digits(abs(factor))}{measure}"
 
 
 def _digits(fraction: Fraction) -> str:
