@@ -12,18 +12,20 @@ import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyvips
 
 from benchmarks.common import ssimulacra2
 from proxy.core.image.formats import Format
 from proxy.core.transform.quality import ANCHORS_Q, SIDES_PX, avif_effort, encoder_quality
+from proxy.core.transform.quality_level import ALL_SCALES
+from proxy.render.score import scales_of
 
 QUALITIES = {
-    Format.JPEG: (20, 30, 40, 50, 60, 70, 80, 85, 92),
-    Format.WEBP: (20, 35, 50, 60, 70, 80, 88, 94),
-    Format.AVIF: (25, 35, 45, 52, 58, 64, 70, 78),
+    Format.JPEG: (10, 20, 30, 40, 50, 60, 70, 80, 85, 89, 90, 92, 97),
+    Format.WEBP: (5, 20, 35, 50, 60, 70, 80, 88, 94, 97),
+    Format.AVIF: (15, 25, 35, 45, 52, 58, 64, 70, 78, 90),
 }
 EFFORTS = {Format.JPEG: (0,), Format.WEBP: (4,), Format.AVIF: (0, 1, 2)}
 LOWER = {320: 3.0, 640: 2.0, 1280: 1.5}
@@ -62,7 +64,10 @@ def measure(results: Path, paths: Sequence[str]) -> None:
                 for quality in qualities
             ]
             with results.open("a") as file:
-                file.write(json.dumps({"photograph": name, "width": width, "rows": rows}) + "\n")
+                file.write(
+                    json.dumps({"photograph": name, "width": width, "scales": scales_of(image), "rows": rows})
+                    + "\n"
+                )
 
 
 def _measured(image: pyvips.Image, kind: Format, effort: int, quality: int) -> tuple[float, int]:
@@ -91,6 +96,11 @@ def table(results: Path) -> None:
         print(kind)
         for side_px, photographs in sorted(curves.items()):
             print(f"    {side_px}: {tuple(_anchors(photographs, kind, side_px))},")
+    print("mean scores with all scales of the metric, and with fewer")
+    for kind, qualities in QUALITIES.items():
+        print(f"    {kind}: {qualities}")
+        for has_all in (True, False):
+            print(f"        {_mean_scores(_read(results), kind, has_all=has_all)},")
     for side_px, photographs in sorted(curves.items()):
         print(f"{len(photographs)} photographs at {side_px} px; mean scores, and bytes of AVIF to WebP")
         for q in CHECKED_Q:
@@ -107,8 +117,23 @@ def _anchors(photographs: Sequence[dict[tuple[str, int], Curve]], kind: Format, 
     found = []
     for q in ANCHORS_Q[1:-1]:
         score = statistics.mean(curve.score(q) for curve in jpegs) - lower
-        found.append(min(100, max(1, round(_between(score, scores, qualities)))))
+        found.append(min(qualities[-1], max(1, round(_between(score, scores, qualities)))))
     return [1, *found, 100]
+
+
+def _mean_scores(measured: Sequence[dict[str, Any]], kind: Format, *, has_all: bool) -> tuple[float, ...]:
+    """The mean scores by the quality of the encoder, each above the one before it."""
+    found: list[float] = []
+    of_scales = [each for each in measured if (each["scales"] == ALL_SCALES) == has_all]
+    for quality in QUALITIES[kind]:
+        mean = statistics.mean(
+            row[3]
+            for each in of_scales
+            for row in each["rows"]
+            if row[:3] == [kind.value, _effort(kind, each["width"]), quality]
+        )
+        found.append(round(max(mean, found[-1] + 0.1 if found else mean), 1))
+    return tuple(found)
 
 
 def _effort(kind: Format, side_px: int) -> int:
@@ -135,7 +160,7 @@ def _between(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
     return ys[at - 1] + (x - xs[at - 1]) * (ys[at] - ys[at - 1]) / (xs[at] - xs[at - 1])
 
 
-def _read(results: Path) -> list[dict[str, object]]:
+def _read(results: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
 
 

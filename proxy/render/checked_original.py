@@ -14,7 +14,7 @@ from proxy.core.image.container import completed
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, Format, sniff
 from proxy.core.image.limits import InputLimits, check
-from proxy.core.image.size import Size
+from proxy.core.image.size import Size, pixels
 from proxy.core.transform.operations import Turn
 from proxy.render.colours import PROFILE, Colours, colours_of
 
@@ -37,6 +37,9 @@ _STORED = {
 }
 """The turns that undo each EXIF orientation."""
 _MAX_SCANS = 100  # Encoders make 10 or so.
+_LOSSLESS = frozenset({Format.PNG, Format.GIF})
+_DRAWING_BITS = 3
+"""The most bits a pixel of a drawing in a lossless file. Photographs take four and more, as benchmarks/formats.py shows."""
 
 _NO_DECODER = ("not been built in", "not in a known format", "unsupported codec")
 _NO_MEMORY = ("out of memory", "memory allocation", "unable to allocate", "cannot allocate", "security limit")
@@ -276,7 +279,7 @@ def _header(image: pyvips.Image, kind: Format, stream: gif.Stream | None, conten
     fields = image.get_fields()
     is_used = not colours.is_plain and colours.profile is None and PROFILE in fields
     return Header(
-        _facts(image, kind, stream),
+        _facts(image, kind, stream, len(content)),
         colours,
         pixel_bytes(image),
         image.interpretation,
@@ -313,17 +316,19 @@ def pixel_bytes(image: pyvips.Image) -> int:
     return int(image.bands * {"uchar": 1, "ushort": 2}.get(image.format, 4))
 
 
-def _facts(header: pyvips.Image, kind: Format, stream: gif.Stream | None) -> Facts:
+def _facts(header: pyvips.Image, kind: Format, stream: gif.Stream | None, size_bytes: int) -> Facts:
     """The facts of a header. Pages of a GIF are counted here, because libvips stops at ten thousand."""
     size = Size(header.width, header.height)
     if orientation(header) in SWAPPING_ORIENTATIONS:
         size = Size(size.height, size.width)
+    pages = len(stream.frames) if stream is not None else header.get_n_pages()
     return Facts(
         format=kind,
         width_px=size.width,
         height_px=size.height,
-        pages=len(stream.frames) if stream is not None else header.get_n_pages(),
+        pages=pages,
         alpha=bool(header.hasalpha()) or (stream is not None and stream.shows_through),
+        drawing=kind in _LOSSLESS and 8 * size_bytes <= _DRAWING_BITS * pixels(size) * pages,
     )
 
 

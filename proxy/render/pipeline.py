@@ -5,13 +5,12 @@ Opens no files. `core.transform.layout` decides sizes and steps, `loading` how l
 and there `image` means a pyvips image.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
 import pyvips
 
-from proxy.core.errors import Internal, OriginalTooLarge, UnsupportedFormat
+from proxy.core.errors import Internal, OriginalTooLarge
 from proxy.core.image.copyright import ONLY_COPYRIGHT
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import TRAITS, Format
@@ -21,18 +20,15 @@ from proxy.core.image.size import Box, Size
 from proxy.core.transform.layout import Find, FindBorders, Load, commands
 from proxy.core.transform.operations import AsStored, with_branches
 from proxy.core.transform.plan import Describe, Encode, Plan
-from proxy.render.alpha import hides, with_hidden_like_visible
 from proxy.render.checked_original import CheckedOriginal, fault_of_original, is_memory, opened_image
 from proxy.render.colours import Colours
+from proxy.render.encoding import encoded
 from proxy.render.info import info_json
 from proxy.render.loading import LoadInput, decode_all, loaded
 from proxy.render.steps import apply, found
 
+_BITS = "bits-per-sample"
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
-_NO_METADATA = "none"
-"""Outputs have no EXIF, GPS, XMP, IPTC or ICC profile of the original: the pixels are upright and in sRGB."""
-_OF_METADATA = ("exif", "xmp", "iptc", "photoshop", "orientation")
-"""How libvips' fields of metadata begin."""
 
 
 def harden() -> None:
@@ -55,7 +51,7 @@ def working_formats() -> list[Format]:
         if TRAITS[kind].shown:
             try:
                 encode = Encode(format=kind, quality=80, effort=1, flatten=None)
-                pyvips.Image.new_from_buffer(_encoded([image], encode), "").avg()
+                pyvips.Image.new_from_buffer(encoded([image], encode), "").avg()
             except pyvips.Error:
                 continue
             working.append(kind)
@@ -126,7 +122,14 @@ def _run(original: LoadInput, plan: Plan) -> bytes:
             opened, header = original.opened, opened_image(original.content)
             return info_json(header, opened.facts, opened.size_bytes, pages[0], gps=gps)
         case Encode() as encode:
-            content = _encoded(pages, encode, _copyright(original) if encode.keeps_copyright else {})
+            if original.opened.facts.drawing and encode.drawing_effort is not None:
+                encode = replace(encode, effort=encode.drawing_effort)
+            content = encoded(
+                pages,
+                encode,
+                _copyright(original) if encode.keeps_copyright else {},
+                had_palette=encode.format is Format.PNG and _has_palette(original),
+            )
             if is_unchanged and encode.may_be_original and (own := _own_picture_data(original, encode)):
                 return min(content, own, key=len)
             return content
@@ -144,76 +147,16 @@ def _own_picture_data(original: LoadInput, encode: Encode) -> bytes | None:
     return picture_data(original.kind, original.content)
 
 
+def _has_palette(original: LoadInput) -> bool:
+    """Whether the original has a palette, or grey values of fewer than 8 bits."""
+    header = opened_image(original.content)
+    found = header.get_fields()
+    return "palette" in found or (_BITS in found and header.get(_BITS) < 8)
+
+
 def _copyright(original: LoadInput) -> dict[str, bytes]:
     """Blocks with the copyright fields of an original, by libvips' name."""
     header = opened_image(original.content)
     found = header.get_fields()
     blocks = {name: only(bytes(header.get(name))) for name, only in ONLY_COPYRIGHT.items() if name in found}
     return {name: block for name, block in blocks.items() if block}
-
-
-def _encoded(pages: list[pyvips.Image], encode: Encode, metadata: Mapping[str, bytes] = {}) -> bytes:
-    image = _joined(pages)
-    if encode.quality is not None and encode.flatten is None and image.hasalpha():
-        image = image.copy_memory()
-        if hides(image):
-            image = _joined([with_hidden_like_visible(page) for page in _split(image)])
-    if encode.flatten is not None and image.hasalpha():
-        colour = encode.flatten
-        image = image.flatten(background=[colour.red, colour.green, colour.blue])
-    keep = _NO_METADATA
-    if metadata:
-        image, keep = _with_only(image, metadata), "exif|xmp|iptc"
-    if encode.max_bytes is None or encode.quality is None:
-        return _saved(image, encode, keep)
-    image = image.copy_memory()
-    content, quality = _saved(image, encode, keep), encode.quality
-    while len(content) > encode.max_bytes and quality > 1:
-        # The larger the excess, the larger the step: each encode costs as much as the first.
-        excess = len(content) / encode.max_bytes
-        quality = max(1, int(quality * (0.25 if excess > 3 else 0.5 if excess > 1.5 else 0.75)))
-        content = _saved(image, replace(encode, quality=quality), keep)
-    return content
-
-
-def _with_only(image: pyvips.Image, metadata: Mapping[str, bytes]) -> pyvips.Image:
-    """`image` with these blocks of metadata and no others."""
-    image = image.copy()
-    for field in image.get_fields():
-        if field.startswith(_OF_METADATA):
-            image.remove(field)
-    for name, block in metadata.items():
-        image.set_type(pyvips.GValue.blob_type, name, block)
-    return image
-
-
-def _saved(image: pyvips.Image, encode: Encode, keep: str) -> bytes:
-    match encode.format:
-        case Format.JPEG:
-            content = image.jpegsave_buffer(Q=encode.quality, optimize_coding=True, keep=keep)
-        case Format.PNG:
-            content = image.pngsave_buffer(compression=encode.effort, filter="all", keep=keep)
-        case Format.WEBP:
-            content = image.webpsave_buffer(Q=encode.quality, effort=encode.effort, exact=True, keep=keep)
-        case Format.AVIF:
-            content = image.heifsave_buffer(
-                compression="av1", Q=encode.quality, effort=encode.effort, bitdepth=8, keep=keep
-            )
-        case Format.GIF:
-            content = image.gifsave_buffer(effort=max(1, encode.effort), keep=keep)
-        case Format.HEIC | Format.INFO:
-            raise UnsupportedFormat(f"{encode.format} is not an output format")
-    return bytes(content)
-
-
-def _split(strip: pyvips.Image) -> list[pyvips.Image]:
-    height = strip.get_page_height()
-    return [strip.crop(0, top, strip.width, height) for top in range(0, strip.height, height)]
-
-
-def _joined(pages: list[pyvips.Image]) -> pyvips.Image:
-    if len(pages) == 1:
-        return pages[0]
-    strip = pyvips.Image.arrayjoin(pages, across=1).copy()
-    strip.set_type(pyvips.GValue.gint_type, "page-height", pages[0].height)
-    return strip

@@ -52,7 +52,7 @@ def token(path: str, **options: Any) -> str:
 
 EQUAL = [
     ("/w_300,h_200,c_fill,f_jpg/photo.jpg", "/cl/demo/image/upload/c_fill,w_300,h_200/v1/photo.jpg"),
-    ("/w_300,h_200,c_fill,f_auto/photo.jpg", "/cl/image/upload/h_200,w_300,c_fill/f_auto/q_auto/v7/photo.jpg?_a=BAA"),
+    ("/w_300,h_200,c_fill,f_auto,q_auto/photo.jpg", "/cl/image/upload/h_200,w_300,c_fill/f_auto/q_auto/v7/photo.jpg?_a=BAA"),
     ("/w_320,f_webp/photo.jpg", "/li/demo/image/upload/c_limit,w_320,f_webp/photo.jpg"),
     ("/w_300,h_300,c_pad,b_ff0000,f_jpg/photo.jpg", "/cl/demo/iu/c_pad,b_red,w_300,h_300/photo.jpg"),
     ("/c_crop,x_10,y_20,w_100,h_50~a_270~f_png/photo.jpg", "/cl/demo/c_crop,w_100,h_50,x_10,y_20/a_-90/f_png/photo.jpg"),

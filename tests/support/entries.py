@@ -31,6 +31,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.transform.plan import Encode, Plan, RenderDefaults, requested_side_px
 from proxy.core.transform.quality import encoder_quality
+from proxy.core.transform.quality_level import QualityLevel
 
 OUTPUTS = tuple(kind for kind in Format if TRAITS[kind].shown)
 BESIDES = 4
@@ -72,7 +73,7 @@ class Possible(NamedTuple):
     inside: frozenset[Size]
     boxes: frozenset[Size]
     cuts: frozenset[tuple[Sides, Fraction | None]]
-    qualities: frozenset[int | None]
+    qualities: frozenset[int | QualityLevel | None]
     paddings: frozenset[Colour]
     flattened: frozenset[Colour]
     default_quality: int
@@ -162,12 +163,12 @@ def possible(
 
 
 @cache
-def qualities_at(kind: Format, default: int, side_px: int) -> frozenset[int | None]:
+def qualities_at(kind: Format, default: int, side_px: int) -> frozenset[int | QualityLevel | None]:
     """The qualities of a picture of this size, on the scale of its encoder."""
     requested = (*range(5, 101, 5), default)
     mapped = frozenset(encoder_quality(kind, quality, side_px) for quality in requested)
-    # On the scale of the encoder too.
-    return mapped if None in mapped else mapped | {*range(5, 101, 5)}
+    # On the scale of the encoder too, and levels.
+    return mapped if None in mapped else mapped | {*range(5, 101, 5)} | set(QualityLevel)
 
 
 def _pairs(allowed_px: tuple[int, ...], snaps: bool) -> set[tuple[int, int]]:

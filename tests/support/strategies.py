@@ -39,6 +39,7 @@ from proxy.core.transform.operations import (
     Turn,
     TurnToShape,
 )
+from proxy.core.transform.quality_level import QualityLevel
 from proxy.core.url.dialects.component import MAX_EFFECTS, Branch, Component, CropFit, transform_of
 from proxy.core.url.dialects.native.params import FORMATS, GRAVITIES
 from proxy.core.url.disposition import Disposition
@@ -124,7 +125,7 @@ components = st.builds(
     rounding=st.none() | st.sampled_from(Rounding),
     gravity=st.none() | st.sampled_from(Smart) | points,
     format=st.none() | st.sampled_from(list(FORMATS.values())),
-    quality=st.none() | st.integers(1, 100),
+    quality=st.none() | st.integers(1, 100) | st.sampled_from(QualityLevel),
     dpr_percent=st.none() | st.integers(100, 400),
     background=st.none() | colours,
     turn=st.none() | st.sampled_from(Turn),

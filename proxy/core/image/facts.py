@@ -7,13 +7,15 @@ from proxy.core.image.formats import TRAITS, Format
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Sides are in pixels after EXIF orientation."""
+    """Sides are in pixels after EXIF orientation. `drawing`: a lossless file of few bytes, so a drawing, a logo or a
+    screenshot, and no photograph."""
 
     format: Format
     width_px: int
     height_px: int
     pages: int
     alpha: bool
+    drawing: bool = False
 
     @property
     def animated(self) -> bool:

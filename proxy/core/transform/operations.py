@@ -14,6 +14,7 @@ from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.conditions import Condition
 from proxy.core.transform.lengths import WHOLE, Length, Part, Relative
+from proxy.core.transform.quality_level import QualityLevel
 
 
 class Fit(StrEnum):
@@ -457,7 +458,7 @@ class Auto(StrEnum):
 class Transform:
     """Operations in order, and the output; an output field is None if the URL does not set it.
 
-    `quality` is on the scale of JPEG, 1 to 100; `qualities` has those for one format, and `encoder_qualities` those on the
+    `quality` is on the scale of JPEG, 1 to 100, or a level; `qualities` has those for one format, and `encoder_qualities` those on the
     encoder's own scale, where None is every format without an own one. The most specific one applies. `max_bytes` reduces
     the quality until the variant is not larger, as far as that is possible. Transparency is flattened on `background` in
     formats without alpha. `dpr_percent`, 100 to 400, multiplies the pixels of Resize and not those of Crop. `page` is the
@@ -468,7 +469,7 @@ class Transform:
 
     ops: tuple[Operation, ...] = ()
     format: Format | Auto | None = None
-    quality: int | None = None
+    quality: int | QualityLevel | None = None
     qualities: tuple[tuple[Format, int], ...] = ()
     encoder_qualities: tuple[tuple[Format | None, int], ...] = ()
     max_bytes: int | None = None

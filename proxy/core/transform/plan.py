@@ -32,22 +32,25 @@ from proxy.core.transform.operations import (
     face_gravity,
     with_branches,
 )
-from proxy.core.transform.quality import LOSSY, avif_effort, encoder_quality
+from proxy.core.transform.quality import DRAWING_EFFORT, LOSSY, avif_effort, encoder_quality
+from proxy.core.transform.quality_level import QualityLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encode:
-    """`quality` is on the encoder's own scale, None if the format is lossless; it is reduced until the variant has at most
+    """`quality` is on the encoder's own scale, or a level, for which the picture decides it; None if the format is lossless. It is reduced until the variant has at most
     `max_bytes`, as far as that is possible. Transparency is flattened on `flatten`. With `keeps_copyright` the copyright
-    fields of the original's metadata are written too. `has_other_quality`: it is not the default quality."""
+    fields of the original's metadata are written too. `has_other_quality`: it is not the default quality. `drawing_effort` is the effort for a
+    drawing, if it is another."""
 
     format: Format
-    quality: int | None
+    quality: int | QualityLevel | None
     effort: int
     flatten: Colour | None
     max_bytes: int | None = None
     keeps_copyright: bool = False
     has_other_quality: bool = False
+    drawing_effort: int | None = None
 
     @property
     def may_be_original(self) -> bool:
@@ -118,6 +121,7 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
     page = transform.still_page
     side_px = requested_side_px(ops, limit_px)
     quality = _quality(transform, kind, defaults, side_px)
+    effort, drawing_effort = _efforts(kind, defaults, side_px)
     seeks_faces = any(map(face_gravity, with_branches(ops)))
     if seeks_faces and not defaults.face_detector:
         ops = tuple(map(_without_faces, ops))
@@ -134,7 +138,8 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
         output=Encode(
             format=kind,
             quality=quality,
-            effort=_effort(kind, defaults, side_px),
+            effort=effort,
+            drawing_effort=drawing_effort if drawing_effort != effort else None,
             flatten=flatten,
             max_bytes=transform.max_bytes if kind in LOSSY else None,
             keeps_copyright=TRAITS[kind].metadata and transform.metadata is Metadata.COPYRIGHT,
@@ -176,8 +181,10 @@ def _flattened_last(ops: tuple[Operation, ...], flatten: Colour) -> tuple[tuple[
     return ops, WHITE if any(isinstance(op, Flatten) for op in ops) else flatten
 
 
-def _quality(transform: Transform, kind: Format, defaults: RenderDefaults, side_px: int) -> int | None:
-    """The quality on the scale of the encoder: the most specific one of `transform`."""
+def _quality(
+    transform: Transform, kind: Format, defaults: RenderDefaults, side_px: int
+) -> int | QualityLevel | None:
+    """The quality on the scale of the encoder, or a level: the most specific one of `transform`."""
     if kind not in LOSSY:
         return None
     of_encoder, of_format = dict(transform.encoder_qualities), dict(transform.qualities)
@@ -188,13 +195,18 @@ def _quality(transform: Transform, kind: Format, defaults: RenderDefaults, side_
     if None in of_encoder:
         return of_encoder[None]
     quality = defaults.quality if transform.quality is None else transform.quality
+    if isinstance(quality, QualityLevel):
+        return quality
     return encoder_quality(kind, quality, side_px)
 
 
-def _effort(kind: Format, defaults: RenderDefaults, side_px: int) -> int:
+def _efforts(kind: Format, defaults: RenderDefaults, side_px: int) -> tuple[int, int]:
+    """The efforts for photographs and for drawings."""
     if kind is Format.AVIF and kind not in defaults.effort:
-        return avif_effort(side_px)
-    return defaults.effort.get(kind, 0)
+        effort = avif_effort(side_px)
+        return effort, max(effort, DRAWING_EFFORT)
+    effort = defaults.effort.get(kind, 0)
+    return effort, effort
 
 
 def requested_side_px(ops: Sequence[Operation], limit_px: int) -> int:

@@ -149,8 +149,9 @@ def _output_text(output: Output) -> str:
             most = "" if max_bytes is None else f":most{max_bytes}"
             metadata = ":copyright" if output.keeps_copyright else ""
             metadata += ":other" if output.has_other_quality else ""
+            drawing = "" if output.drawing_effort is None else f":drawing{output.drawing_effort}"
             return (
-                f"{kind}{scale}:e{effort}"
+                f"{kind}{scale}:e{effort}{drawing}"
                 + ("" if flatten is None else f":on{flatten.hex}")
                 + most
                 + metadata

@@ -86,7 +86,7 @@ def restrict(
     granted.check_colour(transform.background)
     granted.check_pages(transform)
     quality, dpr_percent = transform.quality, transform.dpr_percent
-    if quality is not None and quality != of_presets.quality:
+    if isinstance(quality, int) and quality != of_presets.quality:
         quality = max(5, _nearest(quality, 5))
     if dpr_percent is not None and dpr_percent != of_presets.dpr_percent:
         dpr_percent = _up(dpr_percent, DPR_GRAIN_PERCENT)

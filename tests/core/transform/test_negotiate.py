@@ -105,6 +105,30 @@ def test_auto_selects_the_format(accepted: set[Format], of: Facts, kind: Format)
     assert choose(Transform(format=Auto.AUTO), frozenset(accepted), AUTO, of) is kind
 
 
+@pytest.mark.parametrize(
+    ("tokens", "drawing", "alpha", "kind"),
+    [
+        ("w_80,f_auto", True, False, Format.WEBP),
+        ("w_100,h_100,c_fill,f_auto", True, False, Format.WEBP),
+        ("w_101,f_auto", True, False, Format.AVIF),
+        ("f_auto", True, False, Format.AVIF),
+        ("w_80,f_auto", False, False, Format.AVIF),
+        ("w_80,f_auto", True, True, Format.AVIF),
+        ("w_80,f_avif", True, False, Format.AVIF),
+    ],
+)
+def test_a_small_opaque_drawing_is_no_avif(tokens: str, *, drawing: bool, alpha: bool, kind: Format) -> None:
+    of = Facts(format=Format.PNG, width_px=900, height_px=600, pages=1, alpha=alpha, drawing=drawing)
+    transform = parse_transform(tokens, {})
+    assert choose(transform, frozenset(BOTH), AUTO, of) is kind
+    assert choose(transform, frozenset(AVIF), AUTO, of) is Format.AVIF, "it is still better than a JPEG"
+
+
+def test_an_original_that_is_small_itself_is_a_small_drawing() -> None:
+    icon = Facts(format=Format.PNG, width_px=64, height_px=48, pages=1, alpha=False, drawing=True)
+    assert choose(Transform(format=Auto.AUTO), frozenset(BOTH), AUTO, icon) is Format.WEBP
+
+
 @pytest.mark.parametrize("tokens", ["f_auto,pg_1", "f_auto,pg_2", "f_auto,frames_1", "f_auto,frames_2,pg_3"])
 def test_auto_selects_the_format_of_a_still_for_a_page(tokens: str) -> None:
     film, still = facts(Format.GIF, pages=3), parse_transform(tokens, {})

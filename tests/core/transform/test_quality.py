@@ -1,5 +1,7 @@
 """One scale of quality for all encoders, and the effort of AVIF, by the size that is requested."""
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.core.image.formats import Format
@@ -78,6 +80,29 @@ def test_the_size_is_that_of_the_last_box(tokens: str, side_px: int) -> None:
     output = resolve(transform, Format.AVIF, fixed).output
     assert isinstance(output, Encode)
     assert output.effort == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "tokens", "drawing_effort"),
+    [
+        (Format.AVIF, "w_901", 1),
+        (Format.AVIF, "w_900", None),
+        (Format.AVIF, "w_300", None),
+        (Format.WEBP, "w_901", None),
+        (Format.PNG, "w_901", None),
+    ],
+)
+def test_large_avifs_of_drawings_have_more_effort(
+    kind: Format, tokens: str, drawing_effort: int | None
+) -> None:
+    transform = parse_transform(tokens, {})
+    defaults = RenderDefaults(quality=80, effort={}, max_side_px=4000)
+    output = resolve(transform, kind, defaults).output
+    assert isinstance(output, Encode)
+    assert output.drawing_effort == drawing_effort
+    fixed = resolve(transform, kind, replace(defaults, effort={kind: 0})).output
+    assert isinstance(fixed, Encode)
+    assert fixed.drawing_effort is None, "the configuration has set the effort"
 
 
 def test_the_default_is_no_quality_of_its_own() -> None:

@@ -29,6 +29,7 @@ from proxy.core.transform.operations import (
     Resize,
 )
 from proxy.core.transform.plan import Encode, Plan, RenderDefaults, resolve
+from proxy.core.transform.quality_level import QualityLevel
 from proxy.core.url.dialects.component import Component, CropFit
 from proxy.core.url.dialects.native.params import GRAVITIES
 from proxy.core.url.dialects.native.urls import parse, path_url, query_url, spell
@@ -58,7 +59,7 @@ LISTED, SNAP = (
     Mount(name="m", source="s", dimensions=policy, allowed_px=ALLOWED, colours=COLOURS, max_age_s=1)
     for policy in (Dimensions.LISTED, Dimensions.SNAP)
 )
-DEFAULT_ENTRIES = 4_194_464_771_436_097
+DEFAULT_ENTRIES = 4_682_344_813_072_033
 """Said in docs/urls.md."""
 
 
@@ -194,8 +195,8 @@ def test_every_counted_entry_is_reached_by_a_url(kind: Format) -> None:
     assert len(backgrounds) == one.backgrounds
     assert (reached + 1) * len(backgrounds) * TURNS * len(EFFECTS) == one.plans
     qualities = set()
-    for quality in (None, *range(1, 101)):
-        of_encoder = None if quality is None else ((None, quality),)
+    for quality in (None, *range(1, 101), *QualityLevel):
+        of_encoder = ((None, quality),) if isinstance(quality, int) else None
         for component in (Component(quality=quality), Component(encoder_qualities=of_encoder)):
             output = found(component).output
             assert isinstance(output, Encode)

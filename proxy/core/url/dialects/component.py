@@ -40,6 +40,7 @@ from proxy.core.transform.operations import (
     TurnToShape,
     flattening,
 )
+from proxy.core.transform.quality_level import QualityLevel
 
 _T = TypeVar("_T")
 
@@ -88,7 +89,7 @@ class Component(NamedTuple):
     turn: Turn | TurnToShape | None = None
     effects: tuple[Effect, ...] | None = None
     format: Format | Auto | None = None
-    quality: int | None = None
+    quality: int | QualityLevel | None = None
     qualities: tuple[tuple[Format, int], ...] | None = None
     encoder_qualities: tuple[tuple[Format | None, int], ...] | None = None
     max_bytes: int | None = None

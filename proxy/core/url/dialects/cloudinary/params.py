@@ -9,6 +9,7 @@ from collections.abc import Callable
 from proxy.core.errors import BadUrl, NotSupported, SourceNotAllowed
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import Turn
+from proxy.core.transform.quality_level import QualityLevel
 from proxy.core.url.dialects.cloudinary import effects as cloudinary_effects
 from proxy.core.url.dialects.cloudinary import flags as cloudinary_flags
 from proxy.core.url.dialects.cloudinary.operations import MODES
@@ -30,8 +31,7 @@ from proxy.core.url.dialects.native.urls import no_preset
 from proxy.core.url.target import checked_key
 
 _MOST_DPR = 10
-_AUTO_QUALITIES = {"best": 90, "good": None, "eco": 60, "low": 40, "sensitive": 90}
-"""The nearest fixed quality of each; None is the default of the node."""
+_AUTO_QUALITIES = {level.value: level for level in QualityLevel} | {"sensitive": QualityLevel.BEST}
 _CHROMA = ("420", "444")
 
 Reader = Callable[[CloudinaryRequested, str], None]
@@ -79,9 +79,6 @@ def _zoom(requested: CloudinaryRequested, text: str) -> None:
 
 
 def _quality(requested: CloudinaryRequested, text: str) -> None:
-    if text == "auto":
-        requested.output["quality"] = None
-        return
     kind, *rest = text.split(":")
     if kind == "auto":
         words = [word for word in rest if word not in _CHROMA]
@@ -263,8 +260,8 @@ PARAMS = (
         forms=("q_1-100", "q_auto", "q_auto:LEVEL", "q_80:420"),
         read=_quality,
         support=Support.APPROXIMATED,
-        note="on the scale of JPEG in every format; `auto` and `auto:good` are the default of the node, `auto:best`"
-        " 90, `auto:eco` 60, `auto:low` 40; a chroma subsampling and `jpegmini` follow the rule `unsupported`",
+        note="on the scale of JPEG in every format; `auto` is `auto:good`, and the levels are those of native URLs, `auto:sensitive`"
+        " is `auto:best`; a chroma subsampling and `jpegmini` follow the rule `unsupported`",
     ),
     CloudinaryOption(
         names=("f",),

@@ -28,6 +28,7 @@ from proxy.core.transform.operations import (
     Trim,
     Turn,
 )
+from proxy.core.transform.quality_level import QualityLevel
 from proxy.core.url.dialects.component import Component, Presets, transform_of
 from proxy.core.url.dialects.dialect import OnlyPolishes, UnsupportedValue
 from proxy.core.url.dialects.imgproxy.values import (
@@ -94,7 +95,7 @@ class Requested:
     background: Colour | None = None
     flattens: bool = False
     format: Format | Auto | None = None
-    quality: int | None = None
+    quality: int | QualityLevel | None = None
     qualities: dict[Format, int] = field(default_factory=dict)
     encoder_qualities: dict[Format | None, int] = field(default_factory=dict)
     max_bytes: int = 0

@@ -44,6 +44,7 @@ from proxy.core.transform.operations import (
     Turn,
     TurnToShape,
 )
+from proxy.core.transform.quality_level import QualityLevel
 from proxy.core.url.dialects.component import Branch, Component, CropFit
 from proxy.core.url.dialects.native.filters import FILTER_FORMS, FILTER_WORDS, filter_text
 from proxy.core.url.dialects.native.lengths import relative, text_of
@@ -344,6 +345,17 @@ def _trim_text(trim: Trim) -> str:
     return ":".join(parts)
 
 
+def _quality(value: str) -> int | QualityLevel:
+    auto, colon, level = value.partition(":")
+    if auto != _AUTO_QUALITY:
+        return _whole_number(_INTEGER, value, f"{_QUALITY_REASON}, auto, or auto and a level, as in auto:eco")
+    return _choice({level.value: level for level in QualityLevel}, level) if colon else QualityLevel.GOOD
+
+
+def _quality_text(quality: object) -> str:
+    return f"{_AUTO_QUALITY}:{quality}" if isinstance(quality, QualityLevel) else f"{quality}"
+
+
 def _qualities(value: str) -> tuple[tuple[Format | None, int], ...]:
     """A quality, and qualities by format, as in `80:webp:70`."""
     parts = value.split(":")
@@ -520,6 +532,7 @@ _TURNS: dict[str, Turn | TurnToShape] = {
 }
 
 _QUALITY_REASON = "must be a whole number from 1 to 100"
+_AUTO_QUALITY = "auto"
 
 PATH: dict[str, Param] = {
     "orient": Param(
@@ -634,8 +647,8 @@ PATH: dict[str, Param] = {
     ),
     "q": Param(
         field="quality",
-        read=lambda value: _whole_number(_INTEGER, value, _QUALITY_REASON),
-        write=lambda of: _if_set(of.quality, str),
+        read=_quality,
+        write=lambda of: _if_set(of.quality, _quality_text),
     ),
     "fq": Param(
         field="qualities",

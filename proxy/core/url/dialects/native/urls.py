@@ -291,7 +291,7 @@ def _read(
     clamped: list[tuple[str, str]] = []
     for position, component in enumerate(components):
         quality = component.quality
-        if quality is not None and not 1 <= quality <= 100:
+        if isinstance(quality, int) and not 1 <= quality <= 100:
             clamped.append(("q", str(quality)))
             components[position] = component._replace(quality=max(1, min(100, quality)))
     return Written(tuple(components), tuple(clamped))

@@ -17,6 +17,7 @@ from proxy.core.errors import (
 )
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Adjust, Auto, Metadata, Tone, Transform, without_no_ops
+from proxy.core.transform.quality_level import QualityLevel
 from proxy.core.url.dialects.cloudinary.effects import BY_NAME as EFFECTS
 from proxy.core.url.dialects.cloudinary.flags import BY_NAME as FLAGS
 from proxy.core.url.dialects.cloudinary.operations import MODES
@@ -154,8 +155,8 @@ def test_versions(path: str, version: str | None) -> None:
 @pytest.mark.parametrize(
     ("transformation", "tokens"),
     [
-        ("c_limit,w_640/f_auto/q_auto", "w_640,f_auto"),
-        ("q_auto:good,f_auto,c_limit,w_640", "f_auto,w_640"),
+        ("c_limit,w_640/f_auto/q_auto", "w_640,f_auto,q_auto"),
+        ("q_auto:good,f_auto,c_limit,w_640", "f_auto,w_640,q_auto:good"),
         ("c_fill,w_300,h_200", "c_fill,w_300,h_200"),
         ("c_fill%2Cw_300%2Ch_200,g_auto", "c_fill,w_300,h_200,g_auto"),
         ("c_fill,w_300,h_200,q_70,dpr_2.0", "c_fill,w_300,h_200,q_70,dpr_2"),
@@ -164,7 +165,7 @@ def test_versions(path: str, version: str | None) -> None:
         ("c_lpad,w_300,h_200,b_transparent", "c_pad,el_never,w_300,h_200,b_transparent"),
         ("c_crop,w_30,h_20,x_1,y_2/c_fill,w_9,h_9", "c_crop,w_30,h_20,x_1,y_2~c_fill,w_9,h_9"),
         ("c_fill,ar_16:9,w_320,a_90", "c_fill,ar_16:9,w_320,a_90"),
-        ("q_auto:best/fl_keep_attribution/pg_2", "q_90,meta_copyright,pg_2"),
+        ("q_auto:best/fl_keep_attribution/pg_2", "q_auto:best,meta_copyright,pg_2"),
         ("t_card/e_sepia", "c_fill,w_480,h_320,f_auto,e_sepia"),
         ("t_card.grey", "c_fill,w_480,h_320,f_auto,e_grayscale"),
         ("e_grayscale/e_blur:100/e_sharpen", "e_grayscale,e_blur:5,e_sharpen:1"),
@@ -414,7 +415,7 @@ def test_what_only_polishes_follows_the_rule(transformation: str, name: str) -> 
 
 def test_a_quality_counts_where_its_chroma_is_ignored() -> None:
     assert of("q_70:444", IGNORING).transform.quality == 70
-    assert of("q_auto:eco:444", IGNORING).transform.quality == 60
+    assert of("q_auto:eco:444", IGNORING).transform.quality is QualityLevel.ECO
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from proxy.core.transform.operations import (
     Transform,
     Turn,
 )
+from proxy.core.transform.quality_level import QualityLevel
 from proxy.core.url.dialects.component import Component, CropFit
 from proxy.core.url.dialects.dialect import QueryRule
 from proxy.core.url.dialects.native.params import GRAVITIES
@@ -99,6 +100,11 @@ BOTH = [
     ("q_100", "q=100", Component(quality=100)),
     ("q_0", "q=0", Component(quality=1)),
     ("q_999", "q=101", Component(quality=100)),
+    ("q_auto", "q=auto", Component(quality=QualityLevel.GOOD)),
+    ("q_auto:best", "q=auto:best", Component(quality=QualityLevel.BEST)),
+    ("q_auto:good", "q=auto%3Agood", Component(quality=QualityLevel.GOOD)),
+    ("q_auto:eco", "q=auto:eco", Component(quality=QualityLevel.ECO)),
+    ("q_auto:low", "q=auto:low", Component(quality=QualityLevel.LOW)),
     ("dpr_1", "dpr=1.0", Component(dpr_percent=100)),
     ("dpr_1.5", "dpr=1.50", Component(dpr_percent=150)),
     ("dpr_4", "dpr=4.00", Component(dpr_percent=400)),
@@ -164,7 +170,8 @@ MISTAKES: list[tuple[str, str, tuple[str, ...]]] = [
         ("0", "-1", "+1", "01", "1.0", "1e3", "1_0", "٣", "４", "abc", " 1", "1 ", "0x10", "NaN"),
     ),
     ("h", "must be a whole number of pixels from 1", ("0", "1.5")),
-    ("q", "must be a whole number from 1 to 100", ("-1", "+5", "080", "8_0", "eighty", "1.5")),
+    ("q", "must be a whole number from 1 to 100", ("-1", "+5", "080", "8_0", "eighty", "1.5", "Auto")),
+    ("q", "must be one of best, good, eco, low", ("auto:", "auto:high", "auto:80", "auto:Best")),
     (
         "dpr",
         "must be a number from 1 to 4 with",
