@@ -31,7 +31,7 @@ async def drive(base: str, names: list[str], numbers: "itertools.count[int]", co
 
     async def client(session: aiohttp.ClientSession) -> None:
         for number in todo:
-            width, quality = 40 + number % 360, 40 + number // 360 % 60
+            width, quality = 40 + number % 720, 40 + number // 720 % 60
             tokens = f"w_{width},f_{FORMATS[number % len(FORMATS)]},q_{quality}"
             async with session.get(f"{base}/{tokens}/{names[number % len(names)]}") as answer:
                 if answer.status != 200:

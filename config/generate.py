@@ -7,6 +7,8 @@ The description of a setting is the docstring below it in `proxy/config/sections
 
 import ast
 import inspect
+import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
@@ -296,9 +298,27 @@ def dialect_pages() -> dict[str, str]:
     return {f"{name}.md": dialect_md(each) for name, each in DIALECTS.items() if each.options}
 
 
+def client_tables() -> dict[str, str]:
+    """The tables of parameters in `clients/`, by path below it."""
+    tokens = json.loads((ROOT / "clients" / "parameters.json").read_text())
+    by_name = {re.sub("_(.)", lambda found: found[1].upper(), name): token for name, token in tokens.items()}
+    rows = "".join(f'    "{name}": "{token}",\n' for name, token in tokens.items())
+    javascript = "".join(f'  {name}: "{token}",\n' for name, token in by_name.items())
+    return {
+        "python/calotype_urls/_parameters.py": '"""Made by `./run fix` from clients/parameters.json."""\n\n'
+        f'PARAMETERS = {{\n{rows}}}\n"""The parameters by name, with their tokens in URLs, in the order in which they are written."""\n',
+        "javascript/parameters.js": f"// Made by `./run fix` from clients/parameters.json.\nexport const PARAMETERS = {{\n{javascript}}};\n",
+        "javascript/parameters.d.ts": "// Made by `./run fix` from clients/parameters.json.\nexport declare const PARAMETERS: {\n"
+        + "".join(f"  readonly {name}: string;\n" for name in by_name)
+        + "};\n",
+    }
+
+
 if __name__ == "__main__":
     (ROOT / "docs" / "dialects").mkdir(exist_ok=True)
     for page, text in dialect_pages().items():
         (ROOT / "docs" / "dialects" / page).write_text(text)
+    for path, text in client_tables().items():
+        (ROOT / "clients" / path).write_text(text)
     (ROOT / "config" / "default.toml").write_text(default_toml())
     (ROOT / "docs" / "configuration.md").write_text(configuration_md())

@@ -9,8 +9,8 @@ import pytest
 TESTS = Path(__file__).parent
 PROXY = TESTS.parent / "proxy"
 
-TOPICS = ("contracts", "corpus", "http", "rivals", "stories")
-"""Folders whose tests are named after a topic: suites over every implementation of a port, the extra corpus, the whole
+TOPICS = ("clients", "contracts", "corpus", "http", "rivals", "stories")
+"""Folders whose tests are named after a topic: the libraries for users, suites over every implementation of a port, the extra corpus, the whole
 application, comparisons with other servers, whole nodes."""
 
 COMPLETE_ROOMS = ("core", "service")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 import aiohttp
 
@@ -11,7 +11,7 @@ from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 
 CALL_S = 150.0
-_PARAMETER = re.compile(r"\bparameter (mount|original|prefix|url|preset|all)\b")
+_PARAMETER = re.compile(r"\bparameter (mount|original|prefix|url|preset|all|key|overwrite)\b")
 """Parameters that the commands have as flags of the same names."""
 
 
@@ -29,19 +29,31 @@ class AdminClient:
             raise ConfigError("--node: must begin with http:// or https://")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
-    async def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
-        """The JSON object of the response."""
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        file: IO[bytes] | None = None,
+    ) -> dict[str, Any]:
+        """The JSON object of the response. The request has `body` as JSON, or the bytes of `file`."""
         timeout = aiohttp.ClientTimeout(total=CALL_S)
+        content: dict[str, Any] = {"data": file} if file is not None else {"json": body}
         try:
             async with (
                 aiohttp.ClientSession(headers=self._headers, timeout=timeout, trust_env=False) as session,
-                session.request(method, self._url + path, json=body, allow_redirects=False) as answer,
+                session.request(
+                    method, self._url + path, params=query, allow_redirects=False, **content
+                ) as answer,
             ):
                 document: dict[str, Any] = await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             raise ConfigError(f"--node: no node answers at {self._url}") from None
         if answer.status >= 300:
             detail = _PARAMETER.sub(r"--\1", str(document.get("detail", answer.status)))
+            detail = detail.replace("overwrite=true", "--overwrite")
             if answer.status == 401:
                 detail = f"--token: the node refuses it: {detail}" if self._headers else f"--token: {detail}"
             open_ = "".join(f"\n  {line}" for line in document.get("open", ()))

@@ -20,6 +20,8 @@ COMMANDS = {
     "url": "Print the URL of a variant.",
     "sign": "Sign a URL.",
     "explain": "Explain a URL.",
+    "upload": "Store originals through a running node.",
+    "info": "Print what is known of an original.",
     "warm": "Generate variants before clients request them.",
     "purge": "Purge cached variants on all nodes.",
     "gc": "List or remove unneeded variants of the bucket.",

@@ -37,7 +37,8 @@ from proxy.telemetry.metrics import PrometheusMetrics
 
 STANDARD = Path("-")
 """Standard input, or standard output."""
-_SOURCE = "input"
+INPUT_SOURCE = "input"
+"""The name of the source that has the files of the command line."""
 _BY_SUFFIX = {
     **{f".{TRAITS[kind].suffix}": kind for kind in Format if TRAITS[kind].shown},
     **dict.fromkeys((".jpeg", ".jpe", ".jfif"), Format.JPEG),
@@ -64,7 +65,7 @@ async def render(
     else:
         requested = _of_suffix(requested, out.suffix.lower())
     with _input_file(source, int(settings.limits.original_max_bytes)) as file:
-        async with _request_path(factory.one_worker(settings), file.parent) as path:
+        async with request_path(factory.one_worker(settings), file.parent) as path:
             made = await _deliver(path, file.name, requested)
     try:
         if out in (None, STANDARD):
@@ -125,12 +126,12 @@ async def _render_all(
     done = failed = 0
     with progress_bar("rendering", len(pictures)) as bar:
 
-        async def work(request_path: RequestPath) -> None:
+        async def work(opened: RequestPath) -> None:
             nonlocal done, failed
             for path in pending:
                 key = path.relative_to(source).as_posix()
                 try:
-                    made = await _deliver(request_path, key, requested)
+                    made = await _deliver(opened, key, requested)
                     # Originals that differ in their suffix only keep it in the name, to get different outputs.
                     stem = path.name if shared[path.with_suffix("")] > 1 else path.stem
                     folder = out / path.relative_to(source).parent
@@ -145,17 +146,19 @@ async def _render_all(
                 done += 1
                 bar.set(done=done, total=len(pictures), failed=failed)
 
-        async with _request_path(settings, source) as request_path, asyncio.TaskGroup() as group:
+        async with request_path(settings, source) as opened, asyncio.TaskGroup() as group:
             for _ in range(2 * settings.workers()):
-                group.create_task(work(request_path))
+                group.create_task(work(opened))
     counts = {"rendered": len(pictures) - failed, "failed": failed}
     summary = f"{counts['rendered']} rendered to {out}, {failed} failed"
     click.echo(json.dumps(counts) if as_json else summary, err=True)
     return failed
 
 
-def _request_path(settings: Settings, root: Path) -> AbstractAsyncContextManager[RequestPath]:
-    of_input = settings.model_copy(update={"sources": {_SOURCE: DirectorySection(path=root)}, "mounts": {}})
+def request_path(settings: Settings, root: Path) -> AbstractAsyncContextManager[RequestPath]:
+    of_input = settings.model_copy(
+        update={"sources": {INPUT_SOURCE: DirectorySection(path=root)}, "mounts": {}}
+    )
     return open_request_path(of_input, PrometheusMetrics(), silent_log(), disk=None)
 
 
@@ -192,7 +195,7 @@ async def _deliver(path: RequestPath, key: str, requested: Transform) -> _Render
     # There is no Accept header: f_auto negotiates as if every format of formats.auto were accepted.
     modern = frozenset(path.settings.formats.auto) - {Format.JPEG}
     most_px = path.settings.limits.output_max_side
-    request = VariantRequest(OriginalRef(_SOURCE, key), requested, modern, most_px)
+    request = VariantRequest(OriginalRef(INPUT_SOURCE, key), requested, modern, most_px)
     # No client waits: only render.timeout limits the render.
     began_s = factory.clock()
     deadline = began_s + 3600

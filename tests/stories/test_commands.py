@@ -48,10 +48,12 @@ COMMANDS = (
     "explain",
     "gc",
     "import",
+    "info",
     "purge",
     "render",
     "serve",
     "sign",
+    "upload",
     "url",
     "warm",
 )

@@ -1,0 +1,186 @@
+"""The Python client writes the URLs that the node writes, and signs as the node does."""
+
+import json
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import django
+import jinja2
+import pytest
+from calotype_urls import PARAMETERS, Signer, picture, srcset, url
+from calotype_urls.jinja import add_to
+from django.conf import settings as django_settings
+from django.template import Context, Engine
+from hypothesis import given
+
+from config.generate import client_tables
+from proxy.core.url.dialects.native.params import PATH
+from proxy.core.url.signing import verify
+from tests.clients.cases import CLIENTS, TOKENS, Case, cases
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def test_the_table_has_every_parameter_in_the_order_of_urls() -> None:
+    assert list(TOKENS.values()) == ["t", *PATH]
+    assert PARAMETERS == TOKENS
+
+
+@pytest.mark.parametrize("path", client_tables())
+def test_the_generated_files_are_up_to_date(path: str) -> None:
+    assert (CLIENTS / path).read_text() == client_tables()[path]
+
+
+@given(cases)
+def test_urls_are_those_of_the_node(case: Case) -> None:
+    assert url(case.key, *case.steps[:-1], **case.steps[-1]) == case.url
+
+
+@given(cases)
+def test_a_base_is_put_before_the_url(case: Case) -> None:
+    for base in (
+        "https://images.shop.example",
+        "https://images.shop.example/",
+        "//cdn.example/shop/",
+        "/shop",
+    ):
+        assert url(case.key, *case.steps, base=base) == base.rstrip("/") + case.url
+
+
+@pytest.mark.parametrize("key_id", ["", "k1"])
+@pytest.mark.parametrize("lifetime_s", [None, 3600])
+@given(case=cases)
+def test_signed_urls_are_valid(case: Case, key_id: str, lifetime_s: float | None) -> None:
+    signed = url(
+        case.key,
+        *case.steps,
+        base="https://x.example/shop",
+        signer=Signer(SECRET, key_id=key_id, lifetime_s=lifetime_s),
+    )
+    target = signed.removeprefix("https://x.example")
+    found = verify(target, {key_id or "other": SECRET.encode()})
+    assert found is not None
+    assert found.target == f"/shop{case.url}"
+    assert (found.restrictions.until_s is None) == (lifetime_s is None)
+
+
+def test_numbers_have_no_exponent_and_no_needless_zeros() -> None:
+    assert url("a.jpg", dpr=1.5, ratio=0.25) == "/ar_0.25,dpr_1.5/a.jpg"
+    assert url("a.jpg", dpr=2.0) == "/dpr_2/a.jpg"
+    assert url("a.jpg", width=None, format="auto") == "/f_auto/a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "says"),
+    [
+        ({"widht": 3}, TypeError, "widht: unknown parameter; is width meant?"),
+        ({"width": True}, ValueError, "width: must be a number"),
+        ({"gravity": "a,w_1"}, ValueError, "gravity: must consist of"),
+        ({"gravity": "a/b"}, ValueError, "gravity: must consist of"),
+        ({"preset": ""}, ValueError, "preset: must consist of"),
+        ({}, ValueError, "give at least one parameter"),
+    ],
+)
+def test_a_wrong_parameter_is_an_error(wrong: dict[str, object], kind: type[Exception], says: str) -> None:
+    with pytest.raises(kind, match=f"^{says}".replace("?", "\\?")):
+        url("a.jpg", **wrong)  # type: ignore[arg-type]
+
+
+def test_other_errors_name_the_cure() -> None:
+    with pytest.raises(ValueError, match="key: is empty"):
+        url("", width=1)
+    with pytest.raises(ValueError, match="secret: must have 32 bytes"):
+        Signer("short")
+    with pytest.raises(ValueError, match="lifetime_s: must be at least one second"):
+        Signer(SECRET, lifetime_s=0)
+
+
+def test_a_srcset_keeps_the_shape() -> None:
+    assert (
+        srcset("a.jpg", widths=(320, 640), format="auto")
+        == "/w_320,f_auto/a.jpg 320w, /w_640,f_auto/a.jpg 640w"
+    )
+    sized = srcset("a.jpg", widths=(200, 300), width=400, height=300, fit="fill")
+    assert sized == "/w_200,h_150,c_fill/a.jpg 200w, /w_300,h_225,c_fill/a.jpg 300w"
+
+
+class Tags(HTMLParser):
+    """The attributes of the tags that were fed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def tag_of(text: str) -> dict[str, str | None]:
+    tags = Tags()
+    tags.feed(text)
+    [(name, attributes)] = tags.found
+    assert name == "img"
+    return attributes
+
+
+def test_a_picture_is_an_img_with_escaped_attributes() -> None:
+    text = picture("a.jpg", alt='"<b>&', sizes="50vw", width=400, height=300, attributes={"class": "card"})
+    found = tag_of(text)
+    assert found["alt"] == '"<b>&'
+    assert found["src"] == "/w_400,h_300,f_auto/a.jpg"
+    assert (found["width"], found["height"], found["sizes"], found["loading"]) == (
+        "400",
+        "300",
+        "50vw",
+        "lazy",
+    )
+    assert found["class"] == "card"
+    assert str(found["srcset"]).count("w, ") == 4
+    assert tag_of(picture("a.jpg", alt="", preset="card"))["src"] == "/t_card,w_960,f_auto/a.jpg"
+
+
+def test_jinja_has_the_functions() -> None:
+    environment = jinja2.Environment(autoescape=True)
+    add_to(environment, base="https://i.example", signer=Signer(SECRET))
+    template = '{{ calotype_picture("a.jpg", alt="&", width=90) }}|{{ calotype_url("a.jpg", width=90) }}|{{ calotype_srcset("a.jpg", widths=[90]) }}'
+    tag, address, candidates = environment.from_string(template).render().split("|")
+    assert tag_of(tag)["alt"] == "&"
+    assert str(tag_of(tag)["src"]).startswith("https://i.example/w_90,f_auto/a.jpg?sig=")
+    assert address.startswith("https://i.example/w_90/a.jpg?sig=")
+    assert candidates == f"{address} 90w"
+
+
+def test_django_has_the_tags() -> None:
+    if not django_settings.configured:
+        django_settings.configure()
+        django.setup()
+    engine = Engine(libraries={"calotype": "calotype_urls.templatetags.calotype"})
+    template = '{% load calotype %}{% calotype_picture "a.jpg" alt="&" width=90 %}|{% calotype_url "a.jpg" width=90 %}|{% calotype_srcset "a.jpg" format="auto" %}'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(django_settings, "CALOTYPE_BASE", "https://i.example", raising=False)
+        patch.setattr(django_settings, "CALOTYPE_SECRET", SECRET, raising=False)
+        tag, address, candidates = engine.from_string(template).render(Context()).split("|")
+    assert tag_of(tag)["alt"] == "&"
+    assert address.startswith("https://i.example/w_90/a.jpg?sig=")
+    assert candidates.count("https://i.example/") == 5
+
+
+def test_the_package_needs_the_standard_library_only() -> None:
+    program = "import sys, json; import calotype_urls; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            f"import sys; sys.path.insert(0, {str(CLIENTS / 'python')!r}); {program}",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    assert names - {"calotype_urls", "__main__"} <= {*sys.stdlib_module_names, *sys.builtin_module_names}
+    assert Path(CLIENTS / "python" / "pyproject.toml").exists()
