@@ -68,7 +68,8 @@ def announce(public_url: str, admin_url: str) -> str:
     pictures = "".join(f"  {public_url}/{below}\n      {what}\n" for what, below in _EXAMPLES)
     pages = "".join(f"  {admin_url}{path}\n      {what}\n" for what, path in _PAGES)
     return (
-        f"\nOpen one of these URLs twice and compare the Cache-Status header:\n\n{pictures}"
+        f"\nOpen {public_url}/ in a browser: the gallery of this node.\n"
+        f"\nOr open one of these URLs twice and compare the Cache-Status header:\n\n{pictures}"
         f"\nMetrics: {admin_url}/metrics\n"
         f"\nPages:\n\n{pages}\nStop: Ctrl-C\n\n"
     )

@@ -1,10 +1,12 @@
-"""Paints the demo's originals, so that the demo needs no download.
+"""Paints the demo's originals, so that the demo needs no download. Photographs of scikit-image are added if it is installed.
 
 Runs as `python -m proxy.cli.demo_originals DIRECTORY`, a process of its own: the node never loads libvips.
 """
 
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pyvips
@@ -21,6 +23,21 @@ def paint(directory: Path) -> None:
             part = path.with_name(f".{name}")
             part.write_bytes(painted().write_to_buffer(path.suffix, **options))
             part.rename(path)
+    for name, photograph in _photographs():
+        path = directory / name
+        if not path.exists():
+            part = path.with_name(f".{name}")
+            shutil.copyfile(photograph, part)
+            part.rename(path)
+
+
+def _photographs() -> Iterator[tuple[str, Path]]:
+    """The names of photographs with their files. Only the data of the package is used, which needs none of its dependencies."""
+    package = find_spec("skimage")
+    for folder in (package.submodule_search_locations or ()) if package else ():
+        for name, file in PHOTOGRAPHS.items():
+            if (path := Path(folder, "data", file)).exists():
+                yield name, path
 
 
 def _lake() -> pyvips.Image:
@@ -183,6 +200,17 @@ def _finished(scene: pyvips.Image, *, grain: float) -> pyvips.Image:
     noise = pyvips.Image.gaussnoise(scene.width, scene.height, mean=0, sigma=grain, seed=7)
     return _rgb(scene + noise)
 
+
+PHOTOGRAPHS = {
+    "astronaut.png": "astronaut.png",
+    "cat.png": "chelsea.png",
+    "coffee.png": "coffee.png",
+    "galaxies.jpg": "hubble_deep_field.jpg",
+    "garage.png": "motorcycle_left.png",
+    "page.png": "page.png",
+    "rocket.jpg": "rocket.jpg",
+}
+"""Photographs without restrictions (public domain, CC0), by their names in the demo."""
 
 ORIGINALS: dict[str, tuple[Callable[[], pyvips.Image], dict[str, int]]] = {
     "lake.jpg": (_lake, {"Q": 92}),

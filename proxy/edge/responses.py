@@ -204,6 +204,24 @@ def page(text: str, content_type: str, status: int = 200) -> web.Response:
     return web.Response(status=status, headers=_PAGE, text=text, content_type=content_type)
 
 
+def page_with_pictures(text: str, origin: str) -> web.Response:
+    """A page of the admin listener that shows pictures of the public listener at `origin`."""
+    response = page(text, "text/html")
+    policy = response.headers["Content-Security-Policy"].replace(
+        "connect-src 'self'", f"connect-src 'self' {origin}"
+    )
+    response.headers["Content-Security-Policy"] = f"{policy}; img-src 'self' blob: {origin}"
+    return response
+
+
+def public_page(text: str, content_type: str) -> web.Response:
+    """A page of the public listener or a part of it, which may show pictures of the node."""
+    policy = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'"
+    response = page(text, content_type)
+    response.headers["Content-Security-Policy"] = f"{policy}; frame-ancestors 'none'"
+    return response
+
+
 def json_response(value: object, status: int = 200) -> web.Response:
     """JSON for the admin listener."""
     body = msgspec.json.encode(value)

@@ -15,7 +15,7 @@ import structlog
 
 import proxy
 from proxy.config.errors import ConfigError
-from proxy.config.sections import HttpSection, MountSection, S3Section
+from proxy.config.sections import DirectorySection, HttpSection, MountSection, S3Section
 from proxy.config.settings import Settings
 from proxy.core.cache.generations import Generations
 from proxy.core.cache.tags import TaggedMount
@@ -29,6 +29,7 @@ from proxy.core.url.mounts import Mount, RemoteSource, Rules
 from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, S3Location, WebLocation
 from proxy.core.url.upstream import Upstream
 from proxy.edge.admin.auth import AdminAuth
+from proxy.edge.public.gallery import File, gallery
 from proxy.ports.telemetry import Metrics
 from proxy.remote.cdn_purge import PurgeHook
 from proxy.remote.upstream import UpstreamClient
@@ -145,6 +146,19 @@ def s3_location(s3: S3Section) -> S3Location:
 
 def web_location(http: HttpSection) -> WebLocation:
     return WebLocation(frozenset(http.hosts), http.base_url)
+
+
+def pages(settings: Settings) -> dict[str, File]:
+    """The pages of the public listener, by path."""
+    if not settings.server.gallery:
+        return {}
+    admin = settings.admin
+    host = f"[{admin.host}]" if ":" in admin.host else admin.host
+    folders = [source.path for source in settings.sources.values() if isinstance(source, DirectorySection)]
+    return gallery(
+        admin_url=f"http://{host}:{admin.port}" if admin.port else "",
+        folder=str(folders[0]) if folders else "",
+    )
 
 
 def one_worker(settings: Settings) -> Settings:

@@ -70,6 +70,7 @@ class Front:
             clock=factory.clock,
             wall=factory.wall,
             request_log=self.access_log,
+            pages=factory.pages(settings),
             log=log,
         )
         self._runner = public_runner(settings, self._handler, metrics)

@@ -4,13 +4,16 @@ import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from proxy.config.settings import Settings
+from proxy.core.admin.commands import ListOriginals
 from proxy.core.net.trusted_proxies import TrustedProxies
+from proxy.core.url.dialects.native.examples import path_parameters
 from proxy.edge.admin.app import admin_app
 from proxy.edge.public.handler import PublicHandler
 from proxy.edge.public.server import AdminAppRunner, ConnectionRunner, ConnectionServer
@@ -28,6 +31,8 @@ SPARE_DESCRIPTORS = 1024
 MAX_HEADER_BYTES = 8190
 MAX_LINE_BYTES = 65_536
 BACKLOG = 1024
+LISTED_ORIGINALS = 300
+"""The most originals that the playground lists; others can be typed."""
 
 
 def public_runner(settings: Settings, public: PublicHandler, metrics: PrometheusMetrics) -> ConnectionRunner:
@@ -70,6 +75,19 @@ async def admin_listener(
 ) -> AsyncIterator[str]:
     """The admin listener, by its URL; on the sockets that `systemd` passes, if any. `settings` are the present ones."""
     sockets = systemd.sockets("admin") or admin_sockets(settings())
+
+    async def playground() -> dict[str, object]:
+        native = [
+            mount for mount in factory.rules(settings()).mounts if mount.is_native and mount.host == "*"
+        ]
+        names = {mount.name for mount in native}
+        listed: Any = await dispatcher.execute(ListOriginals(LISTED_ORIGINALS))
+        return {
+            "mounts": [{"name": mount.name, "prefix": mount.prefix} for mount in native],
+            "originals": [(name, key) for name, key in listed if name in names],
+            "parameters": path_parameters(),
+        }
+
     app = admin_app(
         auth=factory.auth(settings()),
         spool=settings().disk_path() / "uploads",
@@ -77,6 +95,8 @@ async def admin_listener(
         registry=registry,
         gather=gather,
         not_ready=not_ready,
+        playground=playground,
+        public_port=lambda: 0 if settings().server.socket else settings().server.port,
         clock=factory.clock,
         dispatcher=dispatcher,
         log=log,

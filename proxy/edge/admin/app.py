@@ -1,6 +1,6 @@
 """The admin listener: health, readiness, metrics, the status page and the operations API."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -9,6 +9,7 @@ import structlog
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
+from yarl import URL
 
 import proxy
 from proxy.core.errors import CalotypeError, Internal, MethodNotAllowed, Unauthorized, UnknownRoute
@@ -21,7 +22,7 @@ from proxy.ports.operations import CommandDispatcher
 _MOST_FORM_BYTES = 4096
 _PAGES = Path(__file__).parent / "pages"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-_OPEN = frozenset({"/healthz", "/readyz", "/login", "/page.css"})
+_OPEN = frozenset({"/healthz", "/readyz", "/login", "/page.css", "/favicon.ico"})
 _SHOWN = ("calotype_", "process_")
 _NOT_SHOWN = ("_bucket", "_created")
 
@@ -34,12 +35,15 @@ def admin_app(
     registry: CollectorRegistry,
     gather: Callable[[], Awaitable[object]],
     not_ready: Callable[[], Awaitable[list[str]]],
+    playground: Callable[[], Awaitable[Mapping[str, object]]],
+    public_port: Callable[[], int],
     dispatcher: CommandDispatcher,
     clock: Clock,
     log: structlog.typing.FilteringBoundLogger,
 ) -> web.Application:
     """The aiohttp application. `gather` is awaited before the registry is read and returns the slowest originals;
-    `not_ready` returns the reasons why the node is not ready."""
+    `not_ready` returns the reasons why the node is not ready, `playground` what that page chooses from; `public_port` is
+    that of the public listener, 0 if it has none."""
     exposition = make_aiohttp_handler(registry)
     operations = Operations(dispatcher, auth, spool=spool, max_bytes=max_bytes)
     began_s = clock()
@@ -83,6 +87,21 @@ def admin_app(
         check_query(request)
         return responses.json_response(document)
 
+    def public_origin(request: web.Request) -> str:
+        """The public listener, at the host by which the client reaches the admin listener; empty without a port."""
+        port = public_port()
+        return str(URL.build(scheme="http", host=request.url.host or "", port=port)) if port else ""
+
+    async def playground_page(request: web.Request) -> web.Response:
+        return responses.page_with_pictures(files["playground.html"], public_origin(request))
+
+    async def playground_json(request: web.Request) -> web.Response:
+        check_query(request)
+        return responses.json_response({**await playground(), "public": public_origin(request)})
+
+    async def favicon(_: web.Request) -> web.Response:
+        return responses.page("", "image/x-icon")
+
     async def page(request: web.Request) -> web.Response:
         name = request.path.removeprefix("/") or "status.html"
         return responses.page(files[name], _TYPES[Path(name).suffix])
@@ -105,7 +124,7 @@ def admin_app(
                 auth.enforce(request, None if request.match_info.http_exception else "read")
             return await handler(request)
         except CalotypeError as failure:
-            if isinstance(failure, Unauthorized) and request.path == "/":
+            if isinstance(failure, Unauthorized) and request.path in ("/", "/playground"):
                 return responses.see_other("/login")
             return problems.admin_problem(failure)
         except web.HTTPMethodNotAllowed as refusal:
@@ -124,7 +143,10 @@ def admin_app(
     operations.add_to(app.router)
     app.router.add_get("/v1/openapi.json", openapi)
     app.router.add_get("/v1/status", status)
-    for name in ("", "page.css", "status.js"):
+    app.router.add_get("/favicon.ico", favicon)
+    app.router.add_get("/playground", playground_page)
+    app.router.add_get("/playground.json", playground_json)
+    for name in ("", "page.css", "status.js", "playground.css", "playground.js"):
         app.router.add_get(f"/{name}", page)
     app.router.add_get("/login", login)
     app.router.add_post("/login", login)

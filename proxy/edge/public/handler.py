@@ -5,6 +5,7 @@ request is one path from target to response.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -37,6 +38,7 @@ from proxy.core.url.target import checked_host, in_origin_form
 from proxy.edge import problems, responses
 from proxy.edge.headers import cache_status, joined, list_of, range_of, session_of
 from proxy.edge.public.compiled_url import CompiledUrl, compiled_url, original_caching
+from proxy.edge.public.gallery import File
 from proxy.edge.public.original import stream
 from proxy.edge.public.server import sender
 from proxy.edge.public.upstream import PassedOn, pass_on
@@ -72,6 +74,7 @@ class PublicHandler:
         clock: Clock,
         wall: WallClock,
         request_log: RequestLog,
+        pages: Mapping[str, File],
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         self._deliver = deliver
@@ -82,6 +85,7 @@ class PublicHandler:
         self._clock = clock
         self._wall = wall
         self._request_log = request_log
+        self._pages = pages
         self._log = log
         self._accepts: Memo[str, AcceptClass] = Memo(_MEMO_ACCEPTS)
         self._is_stopping = False
@@ -203,6 +207,8 @@ class PublicHandler:
     ) -> web.StreamResponse:
         """Every response except an unconditional memory hit; `compiled` is None for a URL that is not in the memo."""
         host, target, accepted = address
+        if (file := self._pages.get(target)) is not None:
+            return responses.public_page(file.text, file.media_type)
         if (text := _QUIET.get(target)) is not None:
             return responses.plain(text)
         if target == "/healthz" or target in self._health:

@@ -153,7 +153,8 @@ _FOREIGN_GRAVITIES: dict[str, Gravity] = {
 
 COLOURS: dict[str, Colour] = {"white": WHITE, "black": BLACK, "transparent": TRANSPARENT}
 
-_EFFECTS = ("blur", "sharpen", "pixelate", "flatten", *Tone, *FILTER_WORDS)
+EFFECT_WORDS = ("blur", "sharpen", "pixelate", "flatten", *Tone)
+_EFFECTS = (*EFFECT_WORDS, *FILTER_WORDS)
 
 SIGMA_MIN_PX, BLUR_MAX_PX, SHARPEN_MAX_PX = 0.3, 100.0, 10.0
 SEPIA_PERCENT, SHARPEN_PX = 80, 1.0
@@ -519,10 +520,10 @@ def _dpr_text(percent: int) -> str:
     return f"{percent / 100:g}"
 
 
-_ENLARGES: dict[str, Enlarge] = {enlarge.value: enlarge for enlarge in Enlarge}
-_ROUNDINGS: dict[str, Rounding] = {rounding.value: rounding for rounding in Rounding}
-_METADATA: dict[str, Metadata] = {metadata.value: metadata for metadata in Metadata}
-_TURNS: dict[str, Turn | TurnToShape] = {
+ENLARGE_WORDS: dict[str, Enlarge] = {enlarge.value: enlarge for enlarge in Enlarge}
+ROUNDING_WORDS: dict[str, Rounding] = {rounding.value: rounding for rounding in Rounding}
+METADATA_WORDS: dict[str, Metadata] = {metadata.value: metadata for metadata in Metadata}
+TURN_WORDS: dict[str, Turn | TurnToShape] = {
     **{turn.value: turn for turn in Turn},
     **{
         f"{turn}.{shape}": TurnToShape(turn, shape == "wide")
@@ -597,12 +598,12 @@ PATH: dict[str, Param] = {
     ),
     "el": Param(
         field="enlarge",
-        read=lambda value: _choice(_ENLARGES, value),
+        read=lambda value: _choice(ENLARGE_WORDS, value),
         write=lambda of: _if_set(of.enlarge, str),
     ),
     "round": Param(
         field="rounding",
-        read=lambda value: _choice(_ROUNDINGS, value),
+        read=lambda value: _choice(ROUNDING_WORDS, value),
         write=lambda of: _if_set(of.rounding, str),
     ),
     "g": Param(
@@ -677,8 +678,8 @@ PATH: dict[str, Param] = {
     ),
     "a": Param(
         field="turn",
-        read=lambda value: _choice(_TURNS, value),
-        write=lambda of: _if_set_name(_TURNS, of.turn),
+        read=lambda value: _choice(TURN_WORDS, value),
+        write=lambda of: _if_set_name(TURN_WORDS, of.turn),
     ),
     "e": Param(
         field="effects",
@@ -698,7 +699,7 @@ PATH: dict[str, Param] = {
     ),
     "meta": Param(
         field="metadata",
-        read=lambda value: _choice(_METADATA, value),
+        read=lambda value: _choice(METADATA_WORDS, value),
         write=lambda of: _if_set(of.metadata, str),
     ),
     "v": Param(

@@ -1,0 +1,203 @@
+// Makes a URL from the controls, shows its picture, and what it costs in each format. The controls are those that the node's
+// parser knows. Text only is put into the page, never HTML.
+const WAIT_MS = 350;
+const FORMATS = ["avif", "webp", "jpg", "png"];
+const WIDTHS = [320, 640, 960, 1280, 1920];
+const ACCEPT = { Accept: "image/avif,image/webp,*/*" };
+
+const at = (id) => document.getElementById(id);
+const inputs = new Map();
+let data, running = new AbortController(), timer, info = null, drag = null;
+
+const encodedKey = (key) => /^https?:\/\//i.test(key) ? encodeURIComponent(key) : key.split("/").map(encodeURIComponent).join("/");
+const mount = () => data.mounts.find((each) => each.name === at("mount").value) ?? data.mounts[0];
+const path = (tokens) => `${mount().prefix.replace(/\/$/, "")}/${tokens || "f_auto"}/${encodedKey(at("original").value)}`;
+const absolute = (target) => `${data.public}${target}`;
+
+function tokens(replaced = {}) {
+  const values = new Map([...inputs].map(([name, input]) => [name, input.value.trim()]));
+  for (const [name, value] of Object.entries(replaced)) values.set(name, value);
+  return [...values].filter(([, value]) => value)
+    .flatMap(([name, value]) => (name === "e" ? value.split(/[ ,]+/) : [value]).map((each) => `${name}_${each}`)).join(",");
+}
+
+function addControls() {
+  for (const [name, meaning, examples] of data.parameters) {
+    const label = document.createElement("label");
+    const title = document.createElement("span");
+    const token = document.createElement("b");
+    token.textContent = name;
+    title.append(token, ` ${meaning}`);
+    const input = document.createElement("input");
+    input.name = name;
+    input.autocomplete = "off";
+    input.spellcheck = false;
+    label.append(title, input);
+    if (examples.length) {
+      const list = document.createElement("datalist");
+      list.id = `examples-${name}`;
+      list.append(...examples.map((value) => Object.assign(document.createElement("option"), { value })));
+      input.setAttribute("list", list.id);
+      label.append(list);
+    }
+    inputs.set(name, input);
+    at("controls").append(label);
+  }
+}
+
+function addTexts(texts) {
+  const made = Object.entries(texts).map(([title, text]) => {
+    const label = document.createElement("label");
+    const area = document.createElement("textarea");
+    area.readOnly = true;
+    area.rows = Math.min(8, Math.ceil(text.length / 90) + text.split("\n").length - 1);
+    area.value = text;
+    const copy = Object.assign(document.createElement("button"), { type: "button", textContent: "Copy" });
+    copy.setAttribute("aria-label", `Copy: ${title}`);
+    copy.addEventListener("click", async () => { await navigator.clipboard.writeText(text); copy.textContent = "Copied"; });
+    label.append(title, area);
+    const group = document.createElement("div");
+    group.append(label, copy);
+    return group;
+  });
+  at("texts").replaceChildren(...made);
+}
+
+async function measured(target, signal) {
+  const began = performance.now();
+  const answer = await fetch(absolute(target), { headers: ACCEPT, signal });
+  if (!answer.ok) throw new Error((await answer.json()).detail);
+  const body = await answer.blob();
+  return { body, ms: performance.now() - began, status: answer.headers.get("Cache-Status") ?? "" };
+}
+
+function texts(target) {
+  const srcset = WIDTHS.map((width) => `${absolute(path(tokens({ w: width, h: "" })))} ${width}w`).join(",\n  ");
+  const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
+  const named = tokens().split(",").filter(Boolean).map((token) => [token.split("_")[0], token.slice(token.indexOf("_") + 1)]);
+  const width = named.find(([name]) => name === "w")?.[1];
+  return {
+    "URL": absolute(target),
+    "<img> with srcset": `<img src="${escaped(absolute(target))}"\n  srcset="${escaped(srcset)}"\n  sizes="100vw" alt="" loading="lazy">`,
+    "<picture>, for CDNs that ignore Vary": `<picture>\n${["avif", "webp"].map((kind) => `  <source type="image/${kind}" srcset="${escaped(absolute(path(tokens({ f: kind }))))}">`).join("\n")}\n  <img src="${escaped(absolute(path(tokens({ f: "jpg" }))))}" alt="">\n</picture>`,
+    "Next.js loader": `import { loader } from "calotype-urls/next-loader";\nexport default loader({ base: "${data.public}" });\n// <Image src="/${at("original").value}" width={${width || 640}} … />`,
+    "Command line": `calotype url ${JSON.stringify(at("original").value)} ${tokens() || "f_auto"}`,
+  };
+}
+
+function remember() {
+  const state = new URLSearchParams({ mount: at("mount").value, original: at("original").value, transform: tokens() });
+  history.replaceState(null, "", `#${state}`);
+}
+
+function restore() {
+  const state = new URLSearchParams(location.hash.slice(1));
+  if (data.mounts.some((each) => each.name === state.get("mount"))) at("mount").value = state.get("mount");
+  at("original").value = state.get("original") ?? data.originals.find(([name]) => name === at("mount").value)?.[1] ?? "";
+  for (const input of inputs.values()) input.value = "";
+  for (const token of (state.get("transform") ?? "w_640,f_auto").split(",").filter(Boolean)) {
+    const input = inputs.get(token.slice(0, token.indexOf("_")));
+    if (input) input.value = [input.value, token.slice(token.indexOf("_") + 1)].filter(Boolean).join(" ");
+  }
+}
+
+async function show() {
+  running.abort();
+  running = new AbortController();
+  const { signal } = running;
+  remember();
+  const target = path(tokens());
+  addTexts(texts(target));
+  at("problem").textContent = "";
+  const rows = at("formats").tBodies[0];
+  try {
+    const shown = await measured(target, signal);
+    URL.revokeObjectURL(at("picture").src);
+    at("picture").src = URL.createObjectURL(shown.body);
+    await at("picture").decode().catch(() => {});
+    at("facts").textContent = `${at("picture").naturalWidth} × ${at("picture").naturalHeight}, ${shown.body.type}, ${shown.body.size} bytes, `
+      + `${shown.ms.toFixed(0)} ms, ${shown.status}`;
+    rows.replaceChildren();
+    for (const kind of FORMATS) {
+      const found = await measured(path(tokens({ f: kind })), signal);
+      const row = rows.insertRow();
+      for (const text of [kind, String(found.body.size), `${found.ms.toFixed(0)} ms`, found.status]) row.insertCell().textContent = text;
+    }
+  } catch (failure) {
+    if (failure.name === "AbortError") return;
+    at("picture").removeAttribute("src");
+    at("facts").textContent = "";
+    rows.replaceChildren();
+    at("problem").textContent = failure.message;
+  }
+}
+
+function changed() {
+  clearTimeout(timer);
+  timer = setTimeout(show, WAIT_MS);
+}
+
+async function chosen() {
+  info = null;
+  at("source").src = absolute(path("w_320,f_auto"));
+  at("originals").replaceChildren(...data.originals.filter(([name]) => name === at("mount").value)
+    .map(([, value]) => Object.assign(document.createElement("option"), { value })));
+  changed();
+  const answer = await fetch(absolute(`${mount().prefix.replace(/\/$/, "")}/info/${encodedKey(at("original").value)}`)).catch(() => null);
+  if (answer?.ok) info = await answer.json();
+}
+
+function spot(event) {
+  const box = at("source").getBoundingClientRect();
+  const within = (value) => Math.min(1, Math.max(0, value));
+  return { x: within((event.clientX - box.left) / box.width), y: within((event.clientY - box.top) / box.height) };
+}
+
+function mark(one, other) {
+  const [left, top] = [Math.min(one.x, other.x), Math.min(one.y, other.y)];
+  Object.assign(at("mark").style, {
+    left: `${left * 100}%`, top: `${top * 100}%`,
+    width: `${Math.abs(one.x - other.x) * 100}%`, height: `${Math.abs(one.y - other.y) * 100}%`,
+  });
+  at("mark").hidden = false;
+}
+
+function released(event) {
+  if (drag === null) return;
+  const [one, other] = [drag, spot(event)];
+  drag = null;
+  at("mark").hidden = true;
+  const set = (values) => { for (const [name, value] of Object.entries(values)) inputs.get(name).value = value; };
+  if (info && Math.abs(one.x - other.x) > 0.03 && Math.abs(one.y - other.y) > 0.03) {
+    const side = (share, most) => Math.max(1, Math.round(share * most));
+    set({
+      c: "crop", g: "", x: Math.round(Math.min(one.x, other.x) * info.width), y: Math.round(Math.min(one.y, other.y) * info.height),
+      w: side(Math.abs(one.x - other.x), info.width), h: side(Math.abs(one.y - other.y), info.height),
+    });
+  } else {
+    set({ g: `${other.x.toFixed(2)}:${other.y.toFixed(2)}`, c: "fill", x: "", y: "", w: inputs.get("w").value || "400", h: inputs.get("h").value || "400" });
+  }
+  changed();
+}
+
+async function begin() {
+  const answer = await fetch("/playground.json");
+  if (answer.status === 401) { location.assign("/login"); return; }
+  data = await answer.json();
+  at("mount").append(...data.mounts.map(({ name }) => Object.assign(document.createElement("option"), { value: name, textContent: name })));
+  if (!data.mounts.length) { at("problem").textContent = "No mount answers native URLs."; return; }
+  addControls();
+  restore();
+  at("controls").addEventListener("input", changed);
+  at("original").addEventListener("change", chosen);
+  at("mount").addEventListener("change", () => { at("original").value = data.originals.find(([name]) => name === at("mount").value)?.[1] ?? ""; chosen(); });
+  at("reset").addEventListener("click", () => { for (const input of inputs.values()) input.value = ""; inputs.get("w").value = "640"; inputs.get("f").value = "auto"; changed(); });
+  at("form").addEventListener("submit", (event) => event.preventDefault());
+  at("source").addEventListener("pointerdown", (event) => { drag = spot(event); at("source").setPointerCapture(event.pointerId); });
+  at("source").addEventListener("pointermove", (event) => { if (drag !== null) mark(drag, spot(event)); });
+  at("source").addEventListener("pointerup", released);
+  addEventListener("hashchange", () => { restore(); chosen(); });
+  await chosen();
+}
+
+begin();

@@ -1,0 +1,178 @@
+"""The gallery and the playground in a real browser: what people can see, reach and copy."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from tests.stories.fleet import Node, running
+from tests.support import pictures
+from tests.support.waiting import LONGEST_S
+
+NARROW = {"width": 390, "height": 844}
+WIDE = {"width": 1280, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "in").mkdir()
+    (folder / "in/lake.jpg").write_bytes(pictures.photo_as("jpeg", 300, 200))
+    (folder / "in/bottle.png").write_bytes(pictures.cut_out_as("png"))
+    (folder / "in/<b>.jpg").write_bytes(pictures.photo_as("jpeg", 90, 60))
+    made = Node(folder / "node", sources={"photos": {"path": str(folder / "in")}})
+    made.override("server", gallery=True)
+    with running(made):
+        yield made
+
+
+@pytest.fixture
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        await opened.close()
+
+
+class Watched:
+    """A page, the errors of its console, and the hosts it has requested."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        self.hosts: set[str | None] = set()
+        page.set_default_timeout(LONGEST_S * 1000)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on(
+            "console", lambda message: self.errors.append(message.text) if message.type == "error" else None
+        )
+        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname))
+
+    async def fits(self) -> bool:
+        """Whether the page is not wider than the window."""
+        return bool(await self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+
+
+async def opened(browser: Browser, url: str, size: dict[str, int], scheme: str = "light") -> Watched:
+    context = await browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
+    await context.grant_permissions(["clipboard-read", "clipboard-write"])
+    watched = Watched(await context.new_page())
+    await watched.page.goto(url)
+    return watched
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (NARROW, "dark")])
+async def test_the_gallery_shows_pictures_of_the_node_only(
+    node: Node, browser: Browser, size: dict[str, int], scheme: str
+) -> None:
+    watched = await opened(browser, node.url, size, scheme)
+    page = watched.page
+    await expect(page.locator("figure[data-original] .facts").last).to_contain_text(" % of it")
+    await page.get_by_label("Copy the URL of w_180,e_sepia").click()
+    assert (
+        await page.evaluate("navigator.clipboard.readText()") == f"{node.url}/w_180,e_sepia,f_auto/lake.jpg"
+    )
+    await expect(page.locator("#chosen")).to_contain_text("f_auto/lake.jpg")
+    assert await watched.fits()
+    assert watched.hosts == {"127.0.0.1"}
+    # Photographs that this demo has not got are left out.
+    assert {error for error in watched.errors if "404" not in error} == set()
+    await expect(page.locator('img[src*="astronaut"]')).to_have_count(0)
+
+
+async def test_the_candidate_follows_the_width(node: Node, browser: Browser) -> None:
+    page = (await opened(browser, node.url, WIDE)).page
+    await expect(page.locator("#chosen")).to_contain_text("/w_240,f_auto/lake.jpg")
+    await page.evaluate("document.querySelector('.resizable').style.width = '38rem'")
+    await expect(page.locator("#chosen")).to_contain_text("/w_640,f_auto/lake.jpg")
+
+
+def playground(node: Node, fragment: str = "") -> str:
+    return f"http://127.0.0.1:{node.admin_port}/playground{fragment}"
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (NARROW, "dark")])
+async def test_a_control_changes_the_picture_and_the_texts(
+    node: Node, browser: Browser, size: dict[str, int], scheme: str
+) -> None:
+    watched = await opened(
+        browser, playground(node, "#original=lake.jpg&transform=w_200,f_auto"), size, scheme
+    )
+    page = watched.page
+    await expect(page.locator("#facts")).to_contain_text("200 × 133, image/avif")
+    await page.locator('input[name="w"]').fill("120")
+    await page.locator('input[name="h"]').fill("120")
+    await page.locator('input[name="c"]').fill("fill")
+    await page.locator('input[name="e"]').fill("blur:3 sepia")
+    await expect(page.locator("#facts")).to_contain_text("120 × 120")
+    await expect(page.locator("#formats tbody tr")).to_have_count(4)
+    tokens = "w_120,h_120,c_fill,f_auto,e_blur:3,e_sepia"
+    url = f"http://127.0.0.1:{node.port}/{tokens}/lake.jpg"
+    await expect(page.locator("textarea").first).to_have_value(url)
+    await page.get_by_label("Copy: URL").click()
+    assert await page.evaluate("navigator.clipboard.readText()") == url
+    assert (
+        await page.evaluate("decodeURIComponent(location.hash)")
+        == f"#mount=all&original=lake.jpg&transform={tokens}"
+    )
+    assert await watched.fits()
+    assert watched.errors == []
+    assert watched.hosts == {"127.0.0.1", None}, "this node, and the blobs of the page"
+
+
+async def test_every_parameter_of_the_parser_has_a_control_that_a_keyboard_reaches(
+    node: Node, browser: Browser
+) -> None:
+    page = (await opened(browser, playground(node), WIDE)).page
+    await page.locator('input[name="fn"]').wait_for()
+    names = await page.evaluate(
+        "[...document.querySelectorAll('#controls input')].map((input) => input.name)"
+    )
+    await page.locator("#original").focus()
+    reached = set()
+    for _ in range(len(names) + 5):
+        await page.keyboard.press("Tab")
+        reached.add(await page.evaluate("document.activeElement.name || document.activeElement.id"))
+    assert {*names, "mount", "reset"} <= reached
+    labels = await page.evaluate(
+        "[...document.querySelectorAll('input, select')].every((each) => each.labels.length === 1)"
+    )
+    assert labels
+
+
+async def test_a_click_is_a_focal_point_and_a_drag_a_crop(node: Node, browser: Browser) -> None:
+    page = (await opened(browser, playground(node, "#original=lake.jpg&transform=w_100"), WIDE)).page
+    await expect(page.locator("#facts")).to_contain_text("100 × 67")
+    box = await page.locator("#source").bounding_box()
+    assert box is not None
+    await page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.5)
+    await expect(page.locator('input[name="g"]')).to_have_value("0.25:0.50")
+    await expect(page.locator('input[name="c"]')).to_have_value("fill")
+    await page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    await page.mouse.down()
+    await page.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] - 1)
+    await page.mouse.up()
+    await expect(page.locator('input[name="x"]')).to_have_value("150")
+    await expect(page.locator('input[name="y"]')).to_have_value("100")
+    await expect(page.locator("#facts")).to_contain_text("149 × 99")
+
+
+async def test_an_error_is_shown_with_its_cure_and_names_are_text(node: Node, browser: Browser) -> None:
+    watched = await opened(browser, playground(node, "#original=<b>.jpg&transform=w_x"), WIDE)
+    await expect(watched.page.locator("#problem")).to_contain_text("parameter w must be a whole number")
+    await watched.page.locator('input[name="w"]').fill("30")
+    await expect(watched.page.locator("#facts")).to_contain_text("30 × 20")
+    await expect(watched.page.locator("#problem")).to_be_empty()
+    assert await watched.page.locator("b", has_text=".jpg").count() == 0
+
+
+async def test_the_playground_needs_the_token(tmp_path: Path, browser: Browser) -> None:
+    (tmp_path / "in").mkdir()
+    node = Node(tmp_path / "node", sources={"photos": {"path": str(tmp_path / "in")}})
+    node.override("admin", token="t" * 32)
+    with running(node):
+        page = (await opened(browser, playground(node), WIDE)).page
+        await expect(page.get_by_role("button")).to_be_visible()
+        assert page.url.endswith("/login")
