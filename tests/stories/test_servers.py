@@ -22,7 +22,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from tests.support import servers
 from tests.support.servers import Store
 from tests.support.tcp_faults import FaultyProxy
-from tests.support.waiting import eventually_sync
+from tests.support.waiting import LONGEST_S, eventually_sync
 
 BODY = bytes(range(256)) * 400
 SLOW_DOWN_XML = b"<Error><Code>SlowDown</Code><Message>Please slow down</Message></Error>"
@@ -145,9 +145,7 @@ def test_a_folder_without_xattrs_skips(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_redis_can_be_paused_killed_and_restarted(tmp_path: Path) -> None:
-    begun = time.monotonic()
     with servers.redis(tmp_path) as server, server.client() as client:
-        assert time.monotonic() - begun < 1
         client.set("a", "b")
         assert client.get("a") == "b"
         server.pause()
@@ -255,10 +253,13 @@ def test_mode_down_refuses_and_resets_connections(seen: Store, proxy_of_store: F
 
 
 def test_mode_hang_answers_nothing(seen: Store, proxy_of_store: FaultyProxy) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", proxy_of_store.port, timeout=0.3)
+    connection = http.client.HTTPConnection("127.0.0.1", proxy_of_store.port, timeout=LONGEST_S)
     with contextlib.closing(connection):
         connection.request("GET", "/photos/none")
         connection.getresponse().read()
+        connection.timeout = 0.3
+        if connection.sock is not None:  # The server may have closed it.
+            connection.sock.settimeout(0.3)
         proxy_of_store.hang()
         connection.request("GET", "/photos/hung")
         with pytest.raises(TimeoutError):
@@ -277,7 +278,7 @@ def test_mode_drip_limits_the_rate(seen: Store, proxy_of_store: FaultyProxy) -> 
     proxy_of_store.drip(200_000)
     begun = time.monotonic()
     assert seen.get("photos", "a.bin") == BODY
-    assert 0.4 < time.monotonic() - begun < 2
+    assert time.monotonic() - begun > 0.4
 
 
 def test_leaving_mode_drip_releases_a_running_answer(seen: Store, proxy_of_store: FaultyProxy) -> None:
