@@ -12,7 +12,10 @@ export { PARAMETERS };
 // The widths of a srcset, in pixels; the default configuration of a node allows them.
 export const WIDTHS = [320, 640, 960, 1280, 1920];
 
-const VALUE = /^(?:[A-Za-z0-9_.:+-]+|\*)$/;
+const VALUE = /^[A-Za-z0-9_.:+-]+$/;
+const SEPARATORS = /[%,~]/g; // Of values in URLs; in a file name they are encoded twice.
+const NO_KEY = /(?:^|\/)(?:\.|\/|$)|[\x00-\x1f\x7f\\]/;
+const NO_FILE_NAME = /^$|[\x00-\x1f\x7f/\\]/;
 const FILE_NAMES = new Set(["download", "fileName"]);
 const OWN_NAME = "*"; // The file name of the original.
 const ABSOLUTE = /^https?:\/\//i;
@@ -33,8 +36,8 @@ export function srcset(key, parameters = {}, { widths = WIDTHS, ...options } = {
   const { width, height } = parameters;
   return widths.map((each) => {
     const sized = { ...parameters, width: each };
-    if (Number.isInteger(width) && Number.isInteger(height)) {
-      sized.height = Math.max(1, Math.floor((each * height) / width + 0.5));
+    if (pixels(width) && pixels(height)) {
+      sized.height = Math.max(1, Math.floor((each * pixels(height)) / pixels(width) + 0.5));
     }
     return `${url(key, sized, options)} ${each}w`;
   }).join(", ");
@@ -43,6 +46,8 @@ export function srcset(key, parameters = {}, { widths = WIDTHS, ...options } = {
 // The HTML of an <img> with `srcset` and `sizes`, loaded lazily; `format` is auto unless it is given. `width` and `height`, if
 // both are given, are its attributes too, so that the page does not move while the picture loads.
 export function picture(key, parameters, { alt, sizes = "100vw", widths = WIDTHS, attributes = {}, ...options }) {
+  if (alt === undefined) throw new TypeError("alt: must be given; it is empty for a picture that only decorates");
+  if (!widths.length) throw new RangeError("widths: must have at least one");
   const all = { format: "auto", ...parameters };
   const smallest = { ...all, width: all.width || widths[Math.floor(widths.length / 2)] };
   const written = {
@@ -59,10 +64,13 @@ export function picture(key, parameters, { alt, sizes = "100vw", widths = WIDTHS
   return `<img ${text}>`;
 }
 
+// A side as a number, 0 if it is none above 0.
+const pixels = (side) => (Number.isFinite(Number(side)) && Number(side) > 0 ? Number(side) : 0);
+
 const escaped = (text) => text.replace(/[&<>"']/g, (character) => ESCAPED[character]);
 
 function step(parameters) {
-  const unknown = Object.keys(parameters).find((name) => !(name in PARAMETERS));
+  const unknown = Object.keys(parameters).find((name) => !Object.hasOwn(PARAMETERS, name));
   if (unknown !== undefined) throw new TypeError(`${unknown}: unknown parameter`);
   return Object.entries(PARAMETERS).flatMap(([name, token]) => {
     const given = parameters[name];
@@ -72,18 +80,29 @@ function step(parameters) {
 }
 
 function valueText(name, value) {
-  if (typeof value !== "number" && typeof value !== "string") throw new RangeError(`${name}: must be a number or a text`);
+  if (typeof value === "number" ? !Number.isFinite(value) : typeof value !== "string") {
+    throw new RangeError(`${name}: must be a number or a text`);
+  }
   const text = typeof value === "number" ? String(Number(value.toFixed(6))) : value;
-  if (FILE_NAMES.has(name) && text !== OWN_NAME) return encoded(text);
+  if (FILE_NAMES.has(name)) {
+    if (text === OWN_NAME) return text;
+    if (NO_FILE_NAME.test(text)) throw new RangeError(`${name}: must be a file name`);
+    return encoded(text.replace(SEPARATORS, hexadecimal));
+  }
   if (!VALUE.test(text)) throw new RangeError(`${name}: must consist of letters, digits and _ . : + -`);
   return text;
 }
 
 function encodedKey(key) {
-  if (!key) throw new RangeError("key: is empty");
-  return ABSOLUTE.test(key) ? encoded(key) : key.split("/").map(encoded).join("/");
+  if (ABSOLUTE.test(key)) return encoded(key);
+  if (NO_KEY.test(key)) {
+    throw new RangeError("key: must be the name of an original, without an empty segment or one that begins with a dot");
+  }
+  return key.split("/").map(encoded).join("/");
 }
 
+const hexadecimal = (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+
 function encoded(text) {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+  return encodeURIComponent(text).replace(/[!'()*]/g, hexadecimal);
 }

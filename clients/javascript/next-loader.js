@@ -7,5 +7,9 @@ import { url } from "./index.js";
 // `parameters` apply to every picture. A quality that a page gives takes the place of q_auto.
 export function loader({ base = "", parameters = {} } = {}) {
   return ({ src, width, quality }) =>
-    url(src.replace(/^\//, ""), { fit: "limit", format: "auto", quality: quality ?? "auto", ...parameters, width }, { base });
+    url(
+      src.replace(/^\//, ""),
+      { fit: "limit", format: "auto", quality: "auto", ...parameters, ...(quality ? { quality } : {}), width },
+      { base },
+    );
 }

@@ -8,7 +8,7 @@ const ORIGIN = /^(?:https?:)?\/\/[^/]+/i;
 export async function sign(target, { secret, keyId = "", lifetimeS = null, now = () => Date.now() / 1000 }) {
   const bytes = new TextEncoder().encode(secret);
   if (bytes.length < 32) throw new RangeError("secret: must have 32 bytes or more, as in [signing.keys] of the node");
-  if (lifetimeS !== null && lifetimeS < 1) throw new RangeError("lifetimeS: must be at least one second");
+  if (lifetimeS !== null && !(lifetimeS >= 1)) throw new RangeError("lifetimeS: must be at least one second");
   const origin = target.match(ORIGIN)?.[0] ?? "";
   let message = target.slice(origin.length);
   if (lifetimeS !== null) message = withParameter(message, "exp", String(Math.floor(now() + lifetimeS)));

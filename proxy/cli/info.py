@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,24 @@ from proxy.telemetry.metrics import PrometheusMetrics
 async def info(settings: Settings, original: str, mount: str | None) -> dict[str, Any]:
     """The document of a file, or of a key in the source of `mount`. Raises ConfigError and CalotypeError."""
     settings = factory.one_worker(settings)
-    if (file := Path(original)).is_file():
-        async with request_path(settings, file.resolve().parent) as path:
+    if (file := _file(original)) is not None:
+        async with request_path(settings, file.parent) as path:
             return await _described(path, OriginalRef(INPUT_SOURCE, file.name))
     mounts = settings.named_mounts()
     if not mounts:
         raise ConfigError(f"{original}: no such file, and no configured source could have a key of this name")
-    if mount is None and len(mounts) > 1:
-        raise ConfigError(f"--mount: must be one of {', '.join(mounts)}")
-    name = mount or next(iter(mounts))
+    name = next(iter(mounts)) if mount is None and len(mounts) == 1 else mount
     if name not in mounts:
         raise ConfigError(f"--mount: must be one of {', '.join(mounts)}")
     async with open_request_path(settings, PrometheusMetrics(), silent_log(), disk=None) as path:
         return await _described(path, OriginalRef(mounts[name].source, original))
+
+
+def _file(name: str) -> Path | None:
+    with suppress(OSError):  # Such as that the name is too long: then it is a key.
+        if (file := Path(name).resolve()).is_file():
+            return file
+    return None
 
 
 async def _described(path: RequestPath, ref: OriginalRef) -> dict[str, Any]:

@@ -45,8 +45,10 @@ def command(
     Prints the key of each original, and its URLs for the presets of eager.presets. Exit 1 if one was refused; the others are
     stored.
     """
-    query = {"mount": mount or ""} if mount else {}
+    query = {"mount": mount} if mount else {}
     with one_line():
+        if key == "":
+            raise ConfigError("--key: is empty")
         if key is not None and len(files) > 1:
             raise ConfigError("--key: give one FILE, because a key is that of one original")
         if overwrite and key is None:

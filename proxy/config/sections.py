@@ -147,7 +147,8 @@ class ServerSection(Section):
     processes: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes that answer requests. Above 1, one more process fetches, renders and writes for all of them."""
     gallery: bool = False
-    """Whether the root of the public listener shows the gallery of the demo, in place of a plain answer."""
+    """Whether the root of the public listener shows the gallery of the demo, in place of a plain answer. The page names the
+    directory of the originals and the admin listener."""
     request_timeout: Seconds = _written("10s")
     """Longest time that one request may take."""
     drain: Seconds = _written("10s")

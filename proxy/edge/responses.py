@@ -207,10 +207,11 @@ def page(text: str, content_type: str, status: int = 200) -> web.Response:
 def page_with_pictures(text: str, origin: str) -> web.Response:
     """A page of the admin listener that shows pictures of the public listener at `origin`."""
     response = page(text, "text/html")
-    policy = response.headers["Content-Security-Policy"].replace(
-        "connect-src 'self'", f"connect-src 'self' {origin}"
+    of_public = f" {origin}" if origin else ""
+    own = response.headers["Content-Security-Policy"].replace(
+        "connect-src 'self'", f"connect-src 'self'{of_public}"
     )
-    response.headers["Content-Security-Policy"] = f"{policy}; img-src 'self' blob: {origin}"
+    response.headers["Content-Security-Policy"] = f"{own}; img-src 'self' blob:{of_public}"
     return response
 
 

@@ -36,6 +36,7 @@ _STORED = {
     8: Turn.R90,
 }
 """The turns that undo each EXIF orientation."""
+_BITS = "bits-per-sample"
 _MAX_SCANS = 100  # Encoders make 10 or so.
 _LOSSLESS = frozenset({Format.PNG, Format.GIF})
 _DRAWING_BITS = 3
@@ -63,6 +64,8 @@ class Header(NamedTuple):
     resolution_unit: str
     is_deep: bool
     """Whether a band has more than 8 bits."""
+    has_palette: bool
+    """Whether the file has a palette, or grey values of fewer than 8 bits."""
 
 
 class Reduction(NamedTuple):
@@ -288,6 +291,7 @@ def _header(image: pyvips.Image, kind: Format, stream: gif.Stream | None, conten
         (image.xres, image.yres),
         image.get(_RESOLUTION_UNIT) if _RESOLUTION_UNIT in fields else "",
         image.format != "uchar",
+        "palette" in fields or (_BITS in fields and image.get(_BITS) < 8),
     )
 
 

@@ -8,7 +8,7 @@ from proxy.core.errors import UnsupportedFormat
 from proxy.core.image.formats import Format
 from proxy.core.transform.plan import Encode
 from proxy.core.transform.quality_level import SCORES, QualityLevel, corrected, quality_for
-from proxy.render.alpha import hides, with_hidden_like_visible
+from proxy.render.alpha import hides, is_opaque, with_hidden_like_visible
 from proxy.render.score import scales_of, score
 
 _NO_METADATA = "none"
@@ -17,6 +17,9 @@ _OF_METADATA = ("exif", "xmp", "iptc", "photoshop", "orientation")
 """How libvips' fields of metadata begin."""
 _GREY = [128, 128, 128]
 _OPAQUE_ALPHA = 255
+_BITS_OF_PALETTE = 8
+_MOST_PALETTE_PIXELS = 1_000_000
+"""Larger pictures are not tried with a palette: to find it takes seconds."""
 _MAX_COLOURS, _SAMPLED_PIXELS = 256, 10_000
 _NEAR = 1.0
 """A picture whose score is so near to that of its level is not encoded again."""
@@ -42,7 +45,8 @@ def encoded(
     keep = _NO_METADATA
     if metadata:
         image, keep = _with_only(image, metadata), "exif|xmp|iptc"
-    tries_palette = had_palette and encode.format is Format.PNG
+    few_pixels = image.width * image.height <= _MOST_PALETTE_PIXELS
+    tries_palette = had_palette and encode.format is Format.PNG and few_pixels
     if encode.max_bytes is not None or isinstance(encode.quality, QualityLevel) or tries_palette:
         image = image.copy_memory()
     if tries_palette and (with_palette := _with_palette(image, encode, keep)):
@@ -68,22 +72,29 @@ def _of_level(image: pyvips.Image, encode: Encode, level: QualityLevel, keep: st
     page, kind, aim = _split(image)[0], encode.format, SCORES[level]
     scales = scales_of(page)
     quality = quality_for(kind, aim, scales)
-    content = _saved(image, encode, quality, keep)
+    content = _saved(page, encode, quality, keep)
     found = score(_opaque(page), _opaque(pyvips.Image.new_from_buffer(content, "")), kind)
-    if found is None or abs(found - aim) <= _NEAR:
-        return content, quality
-    better = corrected(kind, quality, scales, found, aim)
-    return (content if better == quality else _saved(image, encode, better, keep)), better
+    if found is not None and abs(found - aim) > _NEAR:
+        better = corrected(kind, quality, scales, found, aim)
+    else:
+        better = quality
+    is_whole = page.height == image.height and better == quality
+    return (content if is_whole else _saved(image, encode, better, keep)), better
 
 
 def _with_palette(image: pyvips.Image, encode: Encode, keep: str) -> bytes | None:
     """`image` as a PNG with a palette, if its colours fit in one."""
+    if image.hasalpha() and is_opaque(image):
+        image = image.extract_band(0, n=image.bands - 1)
     with_alpha = image if image.hasalpha() else image.bandjoin(_OPAQUE_ALPHA)
     colours = memoryview(with_alpha.write_to_memory()).cast("I")
     if len(set(colours[:: max(1, len(colours) // _SAMPLED_PIXELS)])) > _MAX_COLOURS:
         return None
+    bits = next(bits for bits in (1, 2, 4, 8) if len(set(colours)) <= 2**bits or bits == _BITS_OF_PALETTE)
     content = bytes(
-        image.pngsave_buffer(compression=encode.effort, palette=True, Q=100, dither=0, effort=7, keep=keep)
+        image.pngsave_buffer(
+            compression=encode.effort, palette=True, bitdepth=bits, Q=100, dither=0, effort=7, keep=keep
+        )
     )
     decoded = pyvips.Image.new_from_buffer(content, "")
     is_equal = decoded.bands == image.bands and (decoded != image).max() == 0

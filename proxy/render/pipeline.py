@@ -27,7 +27,6 @@ from proxy.render.info import info_json
 from proxy.render.loading import LoadInput, decode_all, loaded
 from proxy.render.steps import apply, found
 
-_BITS = "bits-per-sample"
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
 
 
@@ -128,7 +127,7 @@ def _run(original: LoadInput, plan: Plan) -> bytes:
                 pages,
                 encode,
                 _copyright(original) if encode.keeps_copyright else {},
-                had_palette=encode.format is Format.PNG and _has_palette(original),
+                had_palette=original.opened.header.has_palette,
             )
             if is_unchanged and encode.may_be_original and (own := _own_picture_data(original, encode)):
                 return min(content, own, key=len)
@@ -145,13 +144,6 @@ def _own_picture_data(original: LoadInput, encode: Encode) -> bytes | None:
     if original.kind is not encode.format or not is_shown or not has_all_pages:
         return None
     return picture_data(original.kind, original.content)
-
-
-def _has_palette(original: LoadInput) -> bool:
-    """Whether the original has a palette, or grey values of fewer than 8 bits."""
-    header = opened_image(original.content)
-    found = header.get_fields()
-    return "palette" in found or (_BITS in found and header.get(_BITS) < 8)
 
 
 def _copyright(original: LoadInput) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import pyvips
 
 from proxy.core.image.formats import Format
-from proxy.core.transform.quality_level import ALL_SCALES
+from proxy.core.transform.quality_level import ALL_SCALES, MIN_SCALES
 
 _MIN_SIDE_PX = 8
 """The least side of a scale."""
@@ -75,9 +75,9 @@ _COLUMNS_OF_STATS, _MEAN, _SUM_OF_SQUARES = 10, 4, 3
 def score(source: pyvips.Image, encoded: pyvips.Image, kind: Format) -> float | None:
     """About the SSIMULACRA2 score of `encoded`, which was encoded as `kind`, against `source`: 100 if both are equal, 70
     where differences are hard to see. Both are 8-bit sRGB of the same size without alpha. None if a side is too short for
-    the metric. Raises pyvips.Error."""
+    a meaningful score, below 113 px. Raises pyvips.Error."""
     scales = scales_of(source)
-    if not scales:
+    if scales < MIN_SCALES:
         return None
     skipped = 0 if scales < ALL_SCALES else 1 if source.width * source.height <= _MANY_PX else 2
     estimated = score_of(_OFFSETS[skipped] + _FACTORS[skipped] * distortion(source, encoded, skipped))
@@ -86,10 +86,8 @@ def score(source: pyvips.Image, encoded: pyvips.Image, kind: Format) -> float | 
 
 def distortion(source: pyvips.Image, encoded: pyvips.Image, skipped: int) -> float:
     """The weighted sum of all norms of all maps, without the `skipped` finest scales."""
-    both, scales = (
-        source.bandjoin(encoded).maplut(pyvips.Image.new_from_array([_LINEAR]).cast("float")),
-        scales_of(source),
-    )
+    scales = scales_of(source)
+    both = source.bandjoin(encoded).maplut(pyvips.Image.new_from_array([_LINEAR]).cast("float"))
     total, shrink = 0.0, 2**skipped
     for scale in range(skipped, scales):
         both, shrink = both.shrink(shrink, shrink, ceil=True).copy_memory(), 2

@@ -37,7 +37,7 @@ def parameters_of(component: Component) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part in spell([component]).split(","):
         token, _, text = part.partition("_")
-        value: Any = unquote(text) if token in _FILE_NAMES else text
+        value: Any = unquote(unquote(text)) if token in _FILE_NAMES else text
         if (
             token not in _FILE_NAMES
             and text.isascii()

@@ -105,13 +105,14 @@ async def test_the_loader_of_next_has_a_width_and_a_quality(page: Page) -> None:
     urls = await page.evaluate("""async () => {
         const { loader } = await import("/client/next-loader.js");
         const plain = loader({ base: "https://i.example" });
-        const square = loader({ parameters: { ratio: 1, fit: "fill" } });
-        return [plain({ src: "/a.jpg", width: 640 }), plain({ src: "/a.jpg", width: 64, quality: 75 }), square({ src: "b.jpg", width: 90 })];
+        const square = loader({ parameters: { ratio: 1, fit: "fill", quality: 50 } });
+        return [plain({ src: "/a.jpg", width: 640 }), plain({ src: "/a.jpg", width: 64, quality: 75 }), square({ src: "b.jpg", width: 90 }), square({ src: "b.jpg", width: 90, quality: 90 })];
     }""")
     assert urls == [
         "https://i.example/w_640,c_limit,f_auto,q_auto/a.jpg",
         "https://i.example/w_64,c_limit,f_auto,q_75/a.jpg",
-        "/w_90,c_fill,ar_1,f_auto,q_auto/b.jpg",
+        "/w_90,c_fill,ar_1,f_auto,q_50/b.jpg",
+        "/w_90,c_fill,ar_1,f_auto,q_90/b.jpg",
     ]
 
 
@@ -122,13 +123,19 @@ async def test_the_loader_of_next_has_a_width_and_a_quality(page: Page) -> None:
         ('url("a.jpg", { width: true })', "RangeError: width: must be a number or a text"),
         ('url("a.jpg", { gravity: "a,w_1" })', "RangeError: gravity: must consist of"),
         ('url("a.jpg", {})', "RangeError: give at least one parameter"),
-        ('url("", { width: 1 })', "RangeError: key: is empty"),
+        ('url("", { width: 1 })', "RangeError: key: must be the name of an original"),
+        ('url("../a.jpg", { width: 1 })', "RangeError: key: must be the name of an original"),
+        ('url("a.jpg", { constructor: 1, width: 3 })', "TypeError: constructor: unknown parameter"),
+        ('url("a.jpg", { width: NaN })', "RangeError: width: must be a number or a text"),
+        ('url("a.jpg", { width: "*" })', "RangeError: width: must consist of"),
+        ('url("a.jpg", { fileName: "a/b" })', "RangeError: fileName: must be a file name"),
+        ('picture("a.jpg", {}, {})', "TypeError: alt: must be given"),
         ('sign("/a", { secret: "short" })', "RangeError: secret: must have 32 bytes"),
     ],
 )
 async def test_a_wrong_call_is_an_error(page: Page, call: str, says: str) -> None:
     error = await page.evaluate(f"""async () => {{
-        const {{ url }} = await import("/client/index.js");
+        const {{ picture, url }} = await import("/client/index.js");
         const {{ sign }} = await import("/client/signing.js");
         try {{ return await {call}; }} catch (error) {{ return String(error); }}
     }}""")

@@ -13,7 +13,9 @@ from calotype_urls import PARAMETERS, Signer, picture, srcset, url
 from calotype_urls.jinja import add_to
 from django.conf import settings as django_settings
 from django.template import Context, Engine
+from django.utils.html import conditional_escape
 from hypothesis import given
+from markupsafe import Markup
 
 from config.generate import client_tables
 from proxy.core.url.dialects.native.params import PATH
@@ -80,6 +82,7 @@ def test_numbers_have_no_exponent_and_no_needless_zeros() -> None:
         ({"gravity": "a,w_1"}, ValueError, "gravity: must consist of"),
         ({"gravity": "a/b"}, ValueError, "gravity: must consist of"),
         ({"preset": ""}, ValueError, "preset: must consist of"),
+        ({"constructor": 1}, TypeError, "constructor: unknown parameter"),
         ({}, ValueError, "give at least one parameter"),
     ],
 )
@@ -89,8 +92,19 @@ def test_a_wrong_parameter_is_an_error(wrong: dict[str, object], kind: type[Exce
 
 
 def test_other_errors_name_the_cure() -> None:
-    with pytest.raises(ValueError, match="key: is empty"):
-        url("", width=1)
+    for key in ("", "/a.jpg", "a//b.jpg", "../a.jpg", "a/.b.jpg", "a\\b", "a\nb", "a/"):
+        with pytest.raises(ValueError, match="key: must be the name of an original"):
+            url(key, width=1)
+    for name in ("", "a/b", "a\nb"):
+        with pytest.raises(ValueError, match="file_name: must be a file name"):
+            url("a.jpg", width=1, file_name=name)
+    for value in (float("nan"), float("inf"), b"1"):
+        with pytest.raises(ValueError, match="width: must be a number"):
+            url("a.jpg", width=value)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="width: must consist of"):
+        url("a.jpg", width="*")
+    with pytest.raises(ValueError, match="widths: must have at least one"):
+        picture("a.jpg", alt="", widths=())
     with pytest.raises(ValueError, match="secret: must have 32 bytes"):
         Signer("short")
     with pytest.raises(ValueError, match="lifetime_s: must be at least one second"):
@@ -104,6 +118,16 @@ def test_a_srcset_keeps_the_shape() -> None:
     )
     sized = srcset("a.jpg", widths=(200, 300), width=400, height=300, fit="fill")
     assert sized == "/w_200,h_150,c_fill/a.jpg 200w, /w_300,h_225,c_fill/a.jpg 300w"
+
+
+@pytest.mark.parametrize(("width", "height"), [("400", "300"), (400.0, 300.0)])
+def test_sides_may_be_texts_as_in_templates(width: str | float, height: str | float) -> None:
+    assert srcset("a.jpg", widths=(200,), width=width, height=height) == "/w_200,h_150/a.jpg 200w"
+
+
+@pytest.mark.parametrize("width", [0, -1, "none", float("inf")])
+def test_a_width_that_is_none_has_no_shape(width: str | float) -> None:
+    assert srcset("a.jpg", widths=(200,), width=width, height=300) == "/w_200,h_300/a.jpg 200w"
 
 
 class Tags(HTMLParser):
@@ -139,6 +163,16 @@ def test_a_picture_is_an_img_with_escaped_attributes() -> None:
     assert found["class"] == "card"
     assert str(found["srcset"]).count("w, ") == 4
     assert tag_of(picture("a.jpg", alt="", preset="card"))["src"] == "/t_card,w_960,f_auto/a.jpg"
+
+
+@pytest.mark.parametrize("alt", ['A " onerror=alert(1) x="', "Q&A <b>", "'"])
+def test_text_that_is_escaped_already_is_escaped_once(alt: str) -> None:
+    for text in (alt, Markup.escape(alt), conditional_escape(alt)):
+        attributes = tag_of(picture("a.jpg", alt=text))
+        assert attributes["alt"] == alt
+        assert "onerror" not in attributes
+    # A template marks text as safe that is not escaped.
+    assert "onerror" not in tag_of(picture("a.jpg", alt=Markup(alt)))
 
 
 def test_jinja_has_the_functions() -> None:

@@ -4,8 +4,11 @@ import re
 from html import unescape
 from pathlib import Path
 
+import pytest
+
 from tests.http.conftest import running
 from tests.support import pictures
+from tests.support.servers import free_port
 
 
 def add_demo_originals(folder: Path) -> None:
@@ -40,3 +43,21 @@ async def test_a_node_without_a_gallery_answers_its_root_quietly(tmp_path: Path)
     async with running(tmp_path) as node:
         assert (await node.get("/")).body == b"calotype\n"
         assert (await node.get("/gallery.css")).status == 404
+
+
+@pytest.mark.parametrize("host", ["foo:99999", "a b", "x;script-src *", ":", "foo:abc", "a,b"])
+async def test_the_playground_refuses_an_invalid_host(tmp_path: Path, host: str) -> None:
+    async with running(tmp_path, server={"port": free_port()}) as node:
+        for path in ("/playground", "/playground.json"):
+            assert (await node.get(path, admin=True, Host=host)).status == 400
+
+
+@pytest.mark.parametrize(("host", "origin"), [("localhost:81", "localhost"), ("[::1]", "[::1]"), ("*", "")])
+async def test_the_playground_shows_pictures_of_the_host_it_is_reached_by(
+    tmp_path: Path, host: str, origin: str
+) -> None:
+    port = free_port()
+    async with running(tmp_path, server={"port": port}) as node:
+        page = await node.get("/playground", admin=True, Host=host)
+        sources = f" http://{origin}:{port}" if origin else ""
+        assert page.headers["Content-Security-Policy"].endswith(f"img-src 'self' blob:{sources}")

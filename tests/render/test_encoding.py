@@ -38,10 +38,20 @@ def test_a_level_reaches_its_score(kind: Format, size: tuple[int, int]) -> None:
         assert abs(found - SCORES[level]) <= max(4, abs(before - SCORES[level]))
 
 
+@pytest.mark.parametrize("size", [(8, 8), (16, 16), (32, 32), (64, 64), (100, 100), (728, 90)])
+@pytest.mark.parametrize("kind", LOSSY)
+def test_a_higher_level_has_no_fewer_bytes(kind: Format, size: tuple[int, int]) -> None:
+    """Below 113 px there is no score that means anything, and the quality of the mean stands."""
+    image = pictures.photo(*size)
+    lengths = [len(encoded([image], of(kind, level))) for level in reversed(QualityLevel)]
+    assert lengths == sorted(lengths)
+    assert lengths[-1] < 3 * len(encoded([image], of(kind, 90)))
+
+
 @pytest.mark.parametrize("level", QualityLevel)
 def test_a_picture_too_small_for_a_score_has_the_quality_of_the_mean(level: QualityLevel) -> None:
-    image = pictures.photo(7, 7)
-    expected = of(Format.JPEG, quality_for(Format.JPEG, SCORES[level], 0))
+    image = pictures.photo(60, 60)
+    expected = of(Format.JPEG, quality_for(Format.JPEG, SCORES[level], 4))
     assert encoded([image], of(Format.JPEG, level)) == encoded([image], expected)
 
 
@@ -85,6 +95,13 @@ def test_a_palette_picture_stays_one(tokens: str, *, alpha: bool) -> None:
     plain = encoded([loaded(drawn)], of(Format.PNG, None))
     assert (loaded(plain) != loaded(drawn)).max() == 0
     assert len(drawn) < len(plain)
+
+
+def test_an_opaque_gif_becomes_a_png_with_few_bits() -> None:
+    original = pictures.encoded(pyvips.Image.black(60, 60).draw_rect(255, 9, 9, 30, 30, fill=True), "gif")
+    drawn = loaded(draw(original, "f_png"))
+    assert "palette" in drawn.get_fields() or drawn.get("bits-per-sample") < 8
+    assert not drawn.hasalpha()
 
 
 @pytest.mark.parametrize("tokens", ["w_60", "e_blur:3"])

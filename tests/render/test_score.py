@@ -27,8 +27,6 @@ def coarse(image: pyvips.Image, step: int) -> pyvips.Image:
 @pytest.mark.parametrize(
     ("size", "step", "reference"),
     [
-        ((60, 45), 8, 91.6),
-        ((60, 45), 24, 75.9),
         ((200, 150), 8, 85.5),
         ((200, 150), 24, 53.8),
         ((200, 150), 48, 15.4),
@@ -44,7 +42,7 @@ def test_scores_are_near_those_of_the_metric(size: tuple[int, int], step: int, r
     assert score(image, coarse(image, step), Format.WEBP) == pytest.approx(reference, abs=WITHIN)
 
 
-@pytest.mark.parametrize("size", [(60, 45), (200, 150), (320, 240), (900, 600)])
+@pytest.mark.parametrize("size", [(200, 150), (320, 240), (900, 600)])
 def test_the_worse_a_picture_the_lower_its_score(size: tuple[int, int]) -> None:
     image = painted(*size)
     scores = [score(image, coarse(image, step), Format.JPEG) or 0 for step in (2, 6, 12, 24, 48)]
@@ -52,7 +50,7 @@ def test_the_worse_a_picture_the_lower_its_score(size: tuple[int, int]) -> None:
 
 
 def test_equal_pictures_have_100() -> None:
-    for size in ((60, 45), (200, 150)):
+    for size in ((150, 113), (200, 150)):
         assert score(painted(*size), painted(*size), Format.JPEG) == 100
     assert score_of(0.0) == 100
 
@@ -74,4 +72,5 @@ def test_the_shorter_side_decides_how_many_scales_there_are(size: tuple[int, int
 
 
 def test_a_picture_with_too_short_a_side_has_no_score() -> None:
-    assert score(painted(7, 300), painted(7, 300), Format.JPEG) is None
+    for size in ((7, 300), (300, 112)):
+        assert score(painted(*size), painted(*size), Format.JPEG) is None

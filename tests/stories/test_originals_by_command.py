@@ -66,6 +66,7 @@ def test_upload_replaces_an_original_with_overwrite_only(served: Served, folder:
     [
         (("new/red.png", "new/blue.jpg", "--key", "a.png"), "--key: give one FILE"),
         (("new/red.png", "--overwrite"), "--overwrite: needs --key"),
+        (("new/red.png", "--key", ""), "--key: is empty"),
         (("new/red.png", "--node", "http://127.0.0.1:9"), "--node: no node answers"),
     ],
 )
@@ -91,6 +92,8 @@ def test_info_describes_a_file_and_a_key_alike(folder: Path) -> None:
     assert key.pop("etag")
     assert file == key
     assert file["format"] == "jpeg"
+    (folder / "link.jpg").symlink_to(folder / "in/photo.jpg")
+    assert calotype(folder, "info", str(folder / "link.jpg"), "--json").stdout == of_file.stdout
     text = calotype(folder, "info", str(folder / "in/photo.jpg")).stdout
     assert f"width: {file['width']}\n" in text
     assert "exif:\n  " in text
@@ -100,6 +103,7 @@ def test_info_describes_a_file_and_a_key_alike(folder: Path) -> None:
     ("words", "says"),
     [
         (("none.jpg",), "none.jpg: no such file, and no configured source"),
+        (("n" * 300,), "no such file, and no configured source"),
         (("new/notes.txt",), "unsupported-format: "),
     ],
 )

@@ -44,6 +44,7 @@ class Watched:
         self.errors: list[str] = []
         self.hosts: set[str | None] = set()
         page.set_default_timeout(LONGEST_S * 1000)
+        expect.set_options(timeout=LONGEST_S * 1000)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on(
             "console", lambda message: self.errors.append(message.text) if message.type == "error" else None

@@ -12,9 +12,10 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from html import escape
+from html import escape, unescape
+from math import isfinite
 from urllib.parse import quote
 
 from calotype_urls._parameters import PARAMETERS
@@ -23,14 +24,18 @@ __all__ = ["PARAMETERS", "Signer", "picture", "srcset", "url"]
 __version__ = "0.1.0"
 
 Value = str | int | float
-Parameters = Mapping[str, Value | Iterable[Value] | None]
+Parameters = Mapping[str, Value | Sequence[Value] | None]
 
 WIDTHS = (320, 640, 960, 1280, 1920)
 """The widths of a srcset, in pixels; the default configuration of a node allows them."""
 
-_VALUE = re.compile(r"[A-Za-z0-9_.:+-]+|\*", re.ASCII)
+_VALUE = re.compile(r"[A-Za-z0-9_.:+-]+", re.ASCII)
 _FILE_NAMES = ("download", "file_name")
 _OWN_NAME = "*"  # The file name of the original.
+_SEPARATOR = re.compile("[%,~]")
+"""What separates values in URLs; in a file name it is encoded twice."""
+_NO_KEY = re.compile(r"(?:^|/)(?:\.|/|$)|[\x00-\x1f\x7f\\]")
+_NO_FILE_NAME = re.compile(r"^$|[\x00-\x1f\x7f/\\]")
 _ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -41,7 +46,7 @@ class Signer:
     def __init__(self, secret: str, *, key_id: str = "", lifetime_s: float | None = None) -> None:
         if len(secret.encode()) < 32:
             raise ValueError("secret: must have 32 bytes or more, as in [signing.keys] of the node")
-        if lifetime_s is not None and lifetime_s < 1:
+        if lifetime_s is not None and not lifetime_s >= 1:
             raise ValueError("lifetime_s: must be at least one second")
         self._secret = secret.encode()
         self._key_id = key_id
@@ -62,7 +67,7 @@ def url(
     *steps: Parameters,
     base: str = "",
     signer: Signer | None = None,
-    **parameters: Value | Iterable[Value] | None,
+    **parameters: Value | Sequence[Value] | None,
 ) -> str:
     """The URL of the variant of `key`, the name of an original in the node's source or an absolute URL.
 
@@ -84,7 +89,7 @@ def srcset(
     widths: Iterable[int] = WIDTHS,
     base: str = "",
     signer: Signer | None = None,
-    **parameters: Value | Iterable[Value] | None,
+    **parameters: Value | Sequence[Value] | None,
 ) -> str:
     """The value of a `srcset` attribute: a URL for each of `widths` in pixels. With `width` and `height` the height
     follows each width, so that the shape stays."""
@@ -92,8 +97,8 @@ def srcset(
     candidates = []
     for each in widths:
         sized = {**parameters, "width": each}
-        if isinstance(width, int) and isinstance(height, int):
-            sized["height"] = max(1, int(each * height / width + 0.5))
+        if (one := _pixels(width)) and (other := _pixels(height)):
+            sized["height"] = max(1, int(each * other / one + 0.5))
         candidates.append(f"{url(key, *steps, base=base, signer=signer, **sized)} {each}w")
     return ", ".join(candidates)
 
@@ -107,12 +112,14 @@ def picture(
     base: str = "",
     signer: Signer | None = None,
     attributes: Mapping[str, str] | None = None,
-    **parameters: Value | Iterable[Value] | None,
+    **parameters: Value | Sequence[Value] | None,
 ) -> str:
     """The HTML of an `<img>` with `srcset` and `sizes`, loaded lazily; `format` is auto unless it is given. `width` and
     `height`, if both are given, are its attributes too, so that the page does not move while the picture loads."""
     parameters = {"format": "auto", **parameters}
     widths = tuple(widths)
+    if not widths:
+        raise ValueError("widths: must have at least one")
     smallest = {**parameters, "width": parameters.get("width") or widths[len(widths) // 2]}
     written = {
         "src": url(key, *steps, base=base, signer=signer, **smallest),
@@ -125,7 +132,22 @@ def picture(
     if parameters.get("width") and parameters.get("height"):
         written |= {side: str(parameters[side]) for side in ("width", "height")}
     written |= attributes or {}
-    return "<img " + " ".join(f'{name}="{escape(value)}"' for name, value in written.items()) + ">"
+    return "<img " + " ".join(f'{name}="{escape(_plain(value))}"' for name, value in written.items()) + ">"
+
+
+def _pixels(side: object) -> float:
+    """A side as a number, 0 if it is none above 0."""
+    try:
+        number = float(side)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return 0
+    return number if isfinite(number) and number > 0 else 0
+
+
+def _plain(value: object) -> str:
+    """`value` as plain text: template engines pass text that is escaped already as a class of their own."""
+    text = "".join(str(value))
+    return unescape(text) if hasattr(value, "__html__") else text
 
 
 def _step(parameters: Parameters) -> str:
@@ -135,26 +157,38 @@ def _step(parameters: Parameters) -> str:
     tokens = []
     for name, token in PARAMETERS.items():
         value = parameters.get(name)
-        values = [] if value is None else [value] if isinstance(value, Value) else list(value)
+        values = [] if value is None else value if isinstance(value, list | tuple) else [value]
         tokens += [f"{token}_{_value(name, each)}" for each in values]
     return ",".join(tokens)
 
 
 def _value(name: str, value: Value) -> str:
-    if isinstance(value, bool):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, Value)
+        or (isinstance(value, float) and not isfinite(value))
+    ):
         raise ValueError(f"{name}: must be a number or a text")
-    text = f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
-    if name in _FILE_NAMES and text != _OWN_NAME:
-        return quote(text, safe="")
+    text = f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else _plain(value)
+    if name in _FILE_NAMES:
+        if text == _OWN_NAME:
+            return text
+        if _NO_FILE_NAME.search(text):
+            raise ValueError(f"{name}: must be a file name")
+        return quote(_SEPARATOR.sub(lambda found: f"%{ord(found[0]):02X}", text), safe="")
     if not _VALUE.fullmatch(text):
         raise ValueError(f"{name}: must consist of letters, digits and _ . : + -")
     return text
 
 
 def _key(key: str) -> str:
-    if not key:
-        raise ValueError("key: is empty")
-    return quote(key, safe="-._~" if _ABSOLUTE.match(key) else "/-._~")
+    if _ABSOLUTE.match(key):
+        return quote(key, safe="-._~")
+    if _NO_KEY.search(key):
+        raise ValueError(
+            "key: must be the name of an original, without an empty segment or one that begins with a dot"
+        )
+    return quote(key, safe="/-._~")
 
 
 def _origin_and_path(base: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.size import Size
-from proxy.core.transform.layout import Embed, outline
+from proxy.core.transform.layout import Embed, boxed, outline, size_after
 from proxy.core.transform.operations import (
     Auto,
     Choice,
@@ -23,7 +23,6 @@ from proxy.core.transform.operations import (
     Transform,
     effective,
 )
-from proxy.core.transform.plan import requested_side_px
 
 AcceptClass = frozenset[Format]
 
@@ -89,8 +88,12 @@ def _is_small_drawing(transform: Transform, facts: Facts) -> bool:
     """Whether a WebP has fewer bytes than an AVIF: of a small opaque drawing, as benchmarks/formats.py measures."""
     if not facts.drawing or facts.alpha:
         return False
-    own_px = max(facts.width_px, facts.height_px)
-    return requested_side_px(effective(transform.ops), own_px) <= _SMALL_DRAWING_PX
+    dpr_percent = transform.dpr_percent or 100
+    ops = tuple(
+        boxed(op, dpr_percent, _NO_LIMIT_PX) if isinstance(op, Resize) else op
+        for op in effective(transform.ops)
+    )
+    return max(size_after(ops, _NO_LIMIT_PX, Size(facts.width_px, facts.height_px))) <= _SMALL_DRAWING_PX
 
 
 def _universal(transform: Transform, facts: Facts) -> Format:

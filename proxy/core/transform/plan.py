@@ -32,7 +32,7 @@ from proxy.core.transform.operations import (
     face_gravity,
     with_branches,
 )
-from proxy.core.transform.quality import DRAWING_EFFORT, LOSSY, avif_effort, encoder_quality
+from proxy.core.transform.quality import LOSSY, avif_effort, drawing_effort, encoder_quality
 from proxy.core.transform.quality_level import QualityLevel
 
 
@@ -121,7 +121,7 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
     page = transform.still_page
     side_px = requested_side_px(ops, limit_px)
     quality = _quality(transform, kind, defaults, side_px)
-    effort, drawing_effort = _efforts(kind, defaults, side_px)
+    effort, of_drawing = _efforts(kind, defaults, side_px)
     seeks_faces = any(map(face_gravity, with_branches(ops)))
     if seeks_faces and not defaults.face_detector:
         ops = tuple(map(_without_faces, ops))
@@ -139,7 +139,7 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
             format=kind,
             quality=quality,
             effort=effort,
-            drawing_effort=drawing_effort if drawing_effort != effort else None,
+            drawing_effort=of_drawing if of_drawing != effort else None,
             flatten=flatten,
             max_bytes=transform.max_bytes if kind in LOSSY else None,
             keeps_copyright=TRAITS[kind].metadata and transform.metadata is Metadata.COPYRIGHT,
@@ -203,8 +203,7 @@ def _quality(
 def _efforts(kind: Format, defaults: RenderDefaults, side_px: int) -> tuple[int, int]:
     """The efforts for photographs and for drawings."""
     if kind is Format.AVIF and kind not in defaults.effort:
-        effort = avif_effort(side_px)
-        return effort, max(effort, DRAWING_EFFORT)
+        return avif_effort(side_px), drawing_effort(side_px)
     effort = defaults.effort.get(kind, 0)
     return effort, effort
 

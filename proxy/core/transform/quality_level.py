@@ -22,17 +22,19 @@ class QualityLevel(StrEnum):
 SCORES = {QualityLevel.BEST: 85.0, QualityLevel.GOOD: 75.0, QualityLevel.ECO: 65.0, QualityLevel.LOW: 50.0}
 """On the scale of SSIMULACRA2."""
 ALL_SCALES = 6
+MIN_SCALES = 5
+"""A picture with fewer scales has no meaningful score: the metric reads its weights for other planes."""
 
 
 class _Curve(NamedTuple):
-    """Mean scores by the quality of an encoder, with all scales of the metric and with fewer."""
+    """Mean scores by the quality of an encoder, with all scales of the metric and with one fewer."""
 
     qualities: Sequence[int]
     all_scales: Sequence[float]
-    fewer_scales: Sequence[float]
+    one_fewer: Sequence[float]
 
     def scores(self, scales: int) -> Sequence[float]:
-        return self.all_scales if scales == ALL_SCALES else self.fewer_scales
+        return self.one_fewer if scales == MIN_SCALES else self.all_scales
 
 
 _CURVES: Mapping[Format, _Curve] = {

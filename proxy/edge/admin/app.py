@@ -1,8 +1,9 @@
 """The admin listener: health, readiness, metrics, the status page and the operations API."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import structlog
@@ -13,6 +14,7 @@ from yarl import URL
 
 import proxy
 from proxy.core.errors import CalotypeError, Internal, MethodNotAllowed, Unauthorized, UnknownRoute
+from proxy.core.url.target import checked_host
 from proxy.edge import problems, responses
 from proxy.edge.admin.auth import COOKIE, LOGIN_S, AdminAuth
 from proxy.edge.admin.operations import Handler, Operations, check_query
@@ -23,6 +25,7 @@ _MOST_FORM_BYTES = 4096
 _PAGES = Path(__file__).parent / "pages"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _OPEN = frozenset({"/healthz", "/readyz", "/login", "/page.css", "/favicon.ico"})
+_NAME_OR_ADDRESS = re.compile(r"[a-z0-9.-]+|[0-9a-f:.]+", re.ASCII)
 _SHOWN = ("calotype_", "process_")
 _NOT_SHOWN = ("_bucket", "_created")
 
@@ -90,7 +93,10 @@ def admin_app(
     def public_origin(request: web.Request) -> str:
         """The public listener, at the host by which the client reaches the admin listener; empty without a port."""
         port = public_port()
-        return str(URL.build(scheme="http", host=request.url.host or "", port=port)) if port else ""
+        host = urlsplit(f"//{checked_host(request.headers.get(hdrs.HOST, ''))}").hostname or ""
+        if not port or not _NAME_OR_ADDRESS.fullmatch(host):
+            return ""
+        return str(URL.build(scheme="http", host=host, port=port))
 
     async def playground_page(request: web.Request) -> web.Response:
         return responses.page_with_pictures(files["playground.html"], public_origin(request))

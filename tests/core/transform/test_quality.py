@@ -86,6 +86,9 @@ def test_the_size_is_that_of_the_last_box(tokens: str, side_px: int) -> None:
     ("kind", "tokens", "drawing_effort"),
     [
         (Format.AVIF, "w_901", 1),
+        (Format.AVIF, "w_1280", 1),
+        (Format.AVIF, "w_1281", None),
+        (Format.AVIF, "q_80", None),
         (Format.AVIF, "w_900", None),
         (Format.AVIF, "w_300", None),
         (Format.WEBP, "w_901", None),

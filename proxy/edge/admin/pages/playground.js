@@ -2,6 +2,7 @@
 // parser knows. Text only is put into the page, never HTML.
 const WAIT_MS = 350;
 const FORMATS = ["avif", "webp", "jpg", "png"];
+const FILE_NAMES = ["dl", "fn"];
 const WIDTHS = [320, 640, 960, 1280, 1920];
 const ACCEPT = { Accept: "image/avif,image/webp,*/*" };
 
@@ -10,6 +11,10 @@ const inputs = new Map();
 let data, running = new AbortController(), timer, info = null, drag = null;
 
 const encodedKey = (key) => /^https?:\/\//i.test(key) ? encodeURIComponent(key) : key.split("/").map(encodeURIComponent).join("/");
+// File names are decoded twice: once as a path, once as a value.
+const encodedValue = (name, value) => FILE_NAMES.includes(name)
+  ? encodeURIComponent(value.replace(/[%,~]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`)) : encodeURIComponent(value).replaceAll("%3A", ":").replaceAll("%2B", "+");
+const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 const mount = () => data.mounts.find((each) => each.name === at("mount").value) ?? data.mounts[0];
 const path = (tokens) => `${mount().prefix.replace(/\/$/, "")}/${tokens || "f_auto"}/${encodedKey(at("original").value)}`;
 const absolute = (target) => `${data.public}${target}`;
@@ -18,7 +23,14 @@ function tokens(replaced = {}) {
   const values = new Map([...inputs].map(([name, input]) => [name, input.value.trim()]));
   for (const [name, value] of Object.entries(replaced)) values.set(name, value);
   return [...values].filter(([, value]) => value)
-    .flatMap(([name, value]) => (name === "e" ? value.split(/[ ,]+/) : [value]).map((each) => `${name}_${each}`)).join(",");
+    .flatMap(([name, value]) => (name === "e" ? value.split(/[ ,]+/) : [value]).map((each) => `${name}_${encodedValue(name, each)}`)).join(",");
+}
+
+// The tokens of this variant at another width: in the same shape, and of a crop the same part.
+function sized(width) {
+  const [w, h] = ["w", "h"].map((name) => Number(inputs.get(name).value));
+  if (inputs.get("c").value.trim() === "crop") return `${tokens()}~w_${width}`;
+  return tokens({ w: width, ...(w && h ? { h: Math.max(1, Math.round((width * h) / w)) } : {}) });
 }
 
 function addControls() {
@@ -72,7 +84,7 @@ async function measured(target, signal) {
 }
 
 function texts(target) {
-  const srcset = WIDTHS.map((width) => `${absolute(path(tokens({ w: width, h: "" })))} ${width}w`).join(",\n  ");
+  const srcset = WIDTHS.map((width) => `${absolute(path(sized(width)))} ${width}w`).join(",\n  ");
   const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
   const named = tokens().split(",").filter(Boolean).map((token) => [token.split("_")[0], token.slice(token.indexOf("_") + 1)]);
   const width = named.find(([name]) => name === "w")?.[1];
@@ -81,7 +93,7 @@ function texts(target) {
     "<img> with srcset": `<img src="${escaped(absolute(target))}"\n  srcset="${escaped(srcset)}"\n  sizes="100vw" alt="" loading="lazy">`,
     "<picture>, for CDNs that ignore Vary": `<picture>\n${["avif", "webp"].map((kind) => `  <source type="image/${kind}" srcset="${escaped(absolute(path(tokens({ f: kind }))))}">`).join("\n")}\n  <img src="${escaped(absolute(path(tokens({ f: "jpg" }))))}" alt="">\n</picture>`,
     "Next.js loader": `import { loader } from "calotype-urls/next-loader";\nexport default loader({ base: "${data.public}" });\n// <Image src="/${at("original").value}" width={${width || 640}} … />`,
-    "Command line": `calotype url ${JSON.stringify(at("original").value)} ${tokens() || "f_auto"}`,
+    "Command line": `calotype url ${quoted(at("original").value)} ${quoted(tokens() || "f_auto")} --mount ${quoted(mount().name)}`,
   };
 }
 

@@ -4,7 +4,7 @@ const kilobytes = (count) => `${(count / 1000).toFixed(count < 10000 ? 1 : 0)} k
 
 // Originals of the demo that this machine has not got: the picture and what belongs to it are left out.
 for (const picture of document.querySelectorAll("img")) {
-  picture.addEventListener("error", () => (picture.closest(".three") ?? picture.closest("figure")).remove());
+  picture.addEventListener("error", () => (picture.closest(".three") ?? picture.closest("figure") ?? picture).remove());
   if (picture.complete && !picture.naturalWidth) picture.dispatchEvent(new Event("error"));
 }
 
