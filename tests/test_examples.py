@@ -9,15 +9,14 @@ from typing import Any
 import django
 import jinja2
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from calotype_urls import Signer
 from calotype_urls.jinja import add_to
 from django.conf import settings as django_settings
 from django.template import Context, Engine
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from proxy.core.url.dialects.native.urls import parse_tokens
+from tests.support.browser import page_with
 from tests.support.servers import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
@@ -29,21 +28,11 @@ IMPORTS = '{"imports": {"calotype-urls": "/client/index.js", "calotype-urls/next
 @pytest.fixture
 async def page(chromium: str) -> AsyncIterator[Page]:
     """A page in which the examples find the client."""
-
-    async def blank(_: web.Request) -> web.Response:
-        text = f'<!doctype html><script type="importmap">{IMPORTS}</script>'
-        return web.Response(text=text, content_type="text/html")
-
-    app = web.Application()
-    app.router.add_get("/", blank)
-    app.router.add_static("/client", ROOT / "clients" / "javascript")
-    app.router.add_static("/examples", EXAMPLES)
-    async with TestServer(app) as server, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        opened = await browser.new_page()
-        await opened.goto(str(server.make_url("/")))
+    text = f'<!doctype html><script type="importmap">{IMPORTS}</script>'
+    async with page_with(
+        chromium, {"/client": ROOT / "clients/javascript", "/examples": EXAMPLES}, text
+    ) as opened:
         yield opened
-        await browser.close()
 
 
 CALLS = {

@@ -16,6 +16,7 @@ const VALUE = /^[A-Za-z0-9_.:+-]+$/;
 const SEPARATORS = /[%,~]/g; // Of values in URLs; in a file name they are encoded twice.
 const NO_KEY = /(?:^|\/)(?:\.|\/|$)|[\x00-\x1f\x7f\\]/;
 const NO_FILE_NAME = /^$|[\x00-\x1f\x7f/\\]/;
+const REPEATED = new Set(["effect"]);
 const FILE_NAMES = new Set(["download", "fileName"]);
 const OWN_NAME = "*"; // The file name of the original.
 const ABSOLUTE = /^https?:\/\//i;
@@ -25,6 +26,7 @@ const ESCAPED = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&
 // after the other, then `parameters`. `base` is the address of the node, with the prefix of the mount if it has one; without it
 // the URL begins with a slash. Throws TypeError for an unknown parameter, RangeError for a value that a URL cannot have.
 export function url(key, parameters = {}, { base = "", steps = [] } = {}) {
+  if (/[?#]/.test(base)) throw new RangeError("base: must be an address without a query");
   const chain = [...steps, parameters].map(step).filter(Boolean).join("~");
   if (!chain) throw new RangeError("give at least one parameter; format: 'auto' alone re-encodes the original");
   return `${base.replace(/\/+$/, "")}/${chain}/${encodedKey(key)}`;
@@ -75,6 +77,7 @@ function step(parameters) {
   return Object.entries(PARAMETERS).flatMap(([name, token]) => {
     const given = parameters[name];
     const values = given === null || given === undefined ? [] : Array.isArray(given) ? given : [given];
+    if (values.length > 1 && !REPEATED.has(name)) throw new RangeError(`${name}: takes one value`);
     return values.map((value) => `${token}_${valueText(name, value)}`);
   }).join(",");
 }

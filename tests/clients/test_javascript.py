@@ -5,14 +5,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from calotype_urls import Signer, picture, srcset
 from hypothesis import given, settings
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from proxy.core.url.signing import verify
 from tests.clients.cases import CLIENTS, TOKENS, Case, cases
+from tests.support.browser import page_with
 
 SECRET = "0123456789abcdef0123456789abcdef"
 CASES = 200
@@ -30,19 +29,8 @@ def named(parameters: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 async def page(chromium: str) -> AsyncIterator[Page]:
     """A page of a server that has the module's files."""
-
-    async def blank(_: web.Request) -> web.Response:
-        return web.Response(text="<!doctype html>", content_type="text/html")
-
-    app = web.Application()
-    app.router.add_get("/", blank)
-    app.router.add_static("/client", CLIENTS / "javascript")
-    async with TestServer(app) as server, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        opened = await browser.new_page()
-        await opened.goto(str(server.make_url("/")))
+    async with page_with(chromium, {"/client": CLIENTS / "javascript"}) as opened:
         yield opened
-        await browser.close()
 
 
 def generated() -> list[Case]:
@@ -129,6 +117,11 @@ async def test_the_loader_of_next_has_a_width_and_a_quality(page: Page) -> None:
         ('url("a.jpg", { width: NaN })', "RangeError: width: must be a number or a text"),
         ('url("a.jpg", { width: "*" })', "RangeError: width: must consist of"),
         ('url("a.jpg", { fileName: "a/b" })', "RangeError: fileName: must be a file name"),
+        ('url("a.jpg", { width: [1, 2] })', "RangeError: width: takes one value"),
+        (
+            'url("a.jpg", { width: 1 }, { base: "https://h/?a" })',
+            "RangeError: base: must be an address without a query",
+        ),
         ('picture("a.jpg", {}, {})', "TypeError: alt: must be given"),
         ('sign("/a", { secret: "short" })', "RangeError: secret: must have 32 bytes"),
     ],

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from config.generate import client_tables
 from proxy.core.url.dialects.native.params import PATH
+from proxy.core.url.dialects.native.urls import parse_tokens
 from proxy.core.url.signing import verify
 from tests.clients.cases import CLIENTS, TOKENS, Case, cases
 
@@ -103,12 +104,22 @@ def test_other_errors_name_the_cure() -> None:
             url("a.jpg", width=value)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="width: must consist of"):
         url("a.jpg", width="*")
+    with pytest.raises(ValueError, match="width: takes one value"):
+        url("a.jpg", width=[1, 2])
+    with pytest.raises(ValueError, match="base: must be an address without a query"):
+        url("a.jpg", width=1, base="https://h/p?a=1")
     with pytest.raises(ValueError, match="widths: must have at least one"):
         picture("a.jpg", alt="", widths=())
     with pytest.raises(ValueError, match="secret: must have 32 bytes"):
         Signer("short")
     with pytest.raises(ValueError, match="lifetime_s: must be at least one second"):
         Signer(SECRET, lifetime_s=0)
+
+
+def test_a_condition_is_steps_of_its_own() -> None:
+    made = url("a.jpg", {"condition": "w_gt_1000"}, {"width": 1000}, {"condition": "end"}, format="auto")
+    assert made == "/if_w_gt_1000~w_1000~if_end~f_auto/a.jpg"
+    assert parse_tokens(made.split("/")[1], {}).components
 
 
 def test_a_srcset_keeps_the_shape() -> None:
@@ -150,7 +161,9 @@ def tag_of(text: str) -> dict[str, str | None]:
 
 
 def test_a_picture_is_an_img_with_escaped_attributes() -> None:
-    text = picture("a.jpg", alt='"<b>&', sizes="50vw", width=400, height=300, attributes={"class": "card"})
+    text = picture(
+        "a.jpg", alt='"<b>&', sizes="50vw", width=400, height=300, attributes={"class": "card", "tabindex": 1}
+    )
     found = tag_of(text)
     assert found["alt"] == '"<b>&'
     assert found["src"] == "/w_400,h_300,f_auto/a.jpg"
@@ -160,7 +173,7 @@ def test_a_picture_is_an_img_with_escaped_attributes() -> None:
         "50vw",
         "lazy",
     )
-    assert found["class"] == "card"
+    assert (found["class"], found["tabindex"]) == ("card", "1")
     assert str(found["srcset"]).count("w, ") == 4
     assert tag_of(picture("a.jpg", alt="", preset="card"))["src"] == "/t_card,w_960,f_auto/a.jpg"
 

@@ -85,9 +85,9 @@ async def test_the_gallery_shows_pictures_of_the_node_only(
 
 async def test_the_candidate_follows_the_width(node: Node, browser: Browser) -> None:
     page = (await opened(browser, node.url, WIDE)).page
-    await expect(page.locator("#chosen")).to_contain_text("/w_240,f_auto/lake.jpg")
+    await expect(page.locator("#chosen")).to_contain_text("/w_240,ar_16:9,c_fill,f_auto/lake.jpg")
     await page.evaluate("document.querySelector('.resizable').style.width = '38rem'")
-    await expect(page.locator("#chosen")).to_contain_text("/w_640,f_auto/lake.jpg")
+    await expect(page.locator("#chosen")).to_contain_text("/w_640,ar_16:9,c_fill,f_auto/lake.jpg")
 
 
 def playground(node: Node, fragment: str = "") -> str:

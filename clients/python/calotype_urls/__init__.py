@@ -30,6 +30,7 @@ WIDTHS = (320, 640, 960, 1280, 1920)
 """The widths of a srcset, in pixels; the default configuration of a node allows them."""
 
 _VALUE = re.compile(r"[A-Za-z0-9_.:+-]+", re.ASCII)
+_REPEATED = ("effect",)
 _FILE_NAMES = ("download", "file_name")
 _OWN_NAME = "*"  # The file name of the original.
 _SEPARATOR = re.compile("[%,~]")
@@ -111,7 +112,7 @@ def picture(
     widths: Iterable[int] = WIDTHS,
     base: str = "",
     signer: Signer | None = None,
-    attributes: Mapping[str, str] | None = None,
+    attributes: Mapping[str, object] | None = None,
     **parameters: Value | Sequence[Value] | None,
 ) -> str:
     """The HTML of an `<img>` with `srcset` and `sizes`, loaded lazily; `format` is auto unless it is given. `width` and
@@ -121,7 +122,7 @@ def picture(
     if not widths:
         raise ValueError("widths: must have at least one")
     smallest = {**parameters, "width": parameters.get("width") or widths[len(widths) // 2]}
-    written = {
+    written: dict[str, object] = {
         "src": url(key, *steps, base=base, signer=signer, **smallest),
         "srcset": srcset(key, *steps, widths=widths, base=base, signer=signer, **parameters),
         "sizes": sizes,
@@ -158,6 +159,8 @@ def _step(parameters: Parameters) -> str:
     for name, token in PARAMETERS.items():
         value = parameters.get(name)
         values = [] if value is None else value if isinstance(value, list | tuple) else [value]
+        if len(values) > 1 and name not in _REPEATED:
+            raise ValueError(f"{name}: takes one value")
         tokens += [f"{token}_{_value(name, each)}" for each in values]
     return ",".join(tokens)
 
@@ -193,6 +196,8 @@ def _key(key: str) -> str:
 
 def _origin_and_path(base: str) -> tuple[str, str]:
     base = base.rstrip("/")
+    if "?" in base or "#" in base:
+        raise ValueError("base: must be an address without a query")
     found = re.match(r"(?:https?:)?//[^/]+", base, re.IGNORECASE)
     return (found[0], base[found.end() :]) if found else ("", base)
 

@@ -19,6 +19,7 @@ class QualityLevel(StrEnum):
     LOW = "low"
 
 
+LEVELS = {level.value: level for level in QualityLevel}
 SCORES = {QualityLevel.BEST: 85.0, QualityLevel.GOOD: 75.0, QualityLevel.ECO: 65.0, QualityLevel.LOW: 50.0}
 """On the scale of SSIMULACRA2."""
 ALL_SCALES = 6

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from proxy.core.errors import BadUrl, NotSupported, SourceNotAllowed
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import Turn
-from proxy.core.transform.quality_level import QualityLevel
+from proxy.core.transform.quality_level import LEVELS, QualityLevel
 from proxy.core.url.dialects.cloudinary import effects as cloudinary_effects
 from proxy.core.url.dialects.cloudinary import flags as cloudinary_flags
 from proxy.core.url.dialects.cloudinary.operations import MODES
@@ -31,7 +31,7 @@ from proxy.core.url.dialects.native.urls import no_preset
 from proxy.core.url.target import checked_key
 
 _MOST_DPR = 10
-_AUTO_QUALITIES = {level.value: level for level in QualityLevel} | {"sensitive": QualityLevel.BEST}
+_AUTO_QUALITIES = LEVELS | {"sensitive": QualityLevel.BEST}
 _CHROMA = ("420", "444")
 
 Reader = Callable[[CloudinaryRequested, str], None]

@@ -46,7 +46,7 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
     "el": tuple(ENLARGE_WORDS),
     "round": tuple(ROUNDING_WORDS),
     "g": (*GRAVITIES, "0.3:0.7"),
-    "f": tuple(word for word in FORMATS if word not in ("jpeg",)),
+    "f": tuple(word for word in FORMATS if word != "jpeg"),
     "q": ("auto", *(f"auto:{level}" for level in QualityLevel), "40", "80"),
     "a": tuple(TURN_WORDS),
     "e": EFFECTS,

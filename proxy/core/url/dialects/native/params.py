@@ -44,7 +44,7 @@ from proxy.core.transform.operations import (
     Turn,
     TurnToShape,
 )
-from proxy.core.transform.quality_level import QualityLevel
+from proxy.core.transform.quality_level import LEVELS, QualityLevel
 from proxy.core.url.dialects.component import Branch, Component, CropFit
 from proxy.core.url.dialects.native.filters import FILTER_FORMS, FILTER_WORDS, filter_text
 from proxy.core.url.dialects.native.lengths import relative, text_of
@@ -350,7 +350,7 @@ def _quality(value: str) -> int | QualityLevel:
     auto, colon, level = value.partition(":")
     if auto != _AUTO_QUALITY:
         return _whole_number(_INTEGER, value, f"{_QUALITY_REASON}, auto, or auto and a level, as in auto:eco")
-    return _choice({level.value: level for level in QualityLevel}, level) if colon else QualityLevel.GOOD
+    return _choice(LEVELS, level) if colon else QualityLevel.GOOD
 
 
 def _quality_text(quality: object) -> str:
