@@ -26,7 +26,7 @@ MEGABYTE = 1e6
 
 
 async def drive(base: str, names: list[str], numbers: "itertools.count[int]", count: int) -> None:
-    """Requests `count` variants that nobody has requested before."""
+    """Requests `count` new variants, each for the first time."""
     todo = iter([next(numbers) for _ in range(count)])
 
     async def client(session: aiohttp.ClientSession) -> None:

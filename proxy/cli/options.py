@@ -29,6 +29,8 @@ originals_option = click.option(
 )
 
 
+mount_option = click.option("--mount", help="Name of the mount; required if there are several.")
+node_option = click.option("--node", help="Admin URL of a running node. Default: admin.host and admin.port.")
 token_option = click.option(
     "--token", help="Token for the node's admin listener. Default: admin.token of the configuration."
 )
@@ -118,7 +120,7 @@ def sign_options(command: Callable[..., None]) -> Callable[..., None]:
             "--expires", "seconds", type=Duration(), help="Validity from now on, such as 30m, 1h or 7d."
         ),
         click.option("--key", "key_id", help="Id of the signing key; the URL then names it."),
-        click.option("--mount", help="Name of the mount; required if there are several."),
+        mount_option,
     ):
         command = option(command)
     return command

@@ -8,7 +8,15 @@ import click
 
 from proxy.cli.admin_client import AdminClient
 from proxy.cli.examples import example
-from proxy.cli.options import config_option, json_option, run, settings_of, token_option
+from proxy.cli.options import (
+    config_option,
+    json_option,
+    mount_option,
+    node_option,
+    run,
+    settings_of,
+    token_option,
+)
 from proxy.config.errors import ConfigError
 
 
@@ -21,8 +29,8 @@ from proxy.config.errors import ConfigError
 @click.option("--url", help="Purge the variant at this URL, in every format.")
 @click.option("--preset", help="Purge the variants of this preset, of all originals.")
 @click.option("--all", "everything", is_flag=True, help="Purge everything.")
-@click.option("--mount", help="Name of the mount; required if there are several.")
-@click.option("--node", help="Admin URL of a running node. Default: admin.host and admin.port.")
+@mount_option
+@node_option
 @token_option
 @json_option
 @config_option

@@ -9,7 +9,16 @@ import click
 
 from proxy.cli.admin_client import AdminClient
 from proxy.cli.examples import example
-from proxy.cli.options import config_option, json_option, one_line, run, settings_of, token_option
+from proxy.cli.options import (
+    config_option,
+    json_option,
+    mount_option,
+    node_option,
+    one_line,
+    run,
+    settings_of,
+    token_option,
+)
 from proxy.config.errors import ConfigError
 
 
@@ -25,8 +34,8 @@ from proxy.config.errors import ConfigError
     "--key", help="Key of the original; for one file. Default: a new one that ends with the file name."
 )
 @click.option("--overwrite", is_flag=True, help="Replace an original that has this key, and purge it.")
-@click.option("--mount", help="Name of the mount; required if there are several.")
-@click.option("--node", help="Admin URL of a running node. Default: admin.host and admin.port.")
+@mount_option
+@node_option
 @token_option
 @json_option
 @config_option

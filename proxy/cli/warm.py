@@ -16,7 +16,15 @@ import msgspec
 
 from proxy.cli.admin_client import AdminClient
 from proxy.cli.examples import example
-from proxy.cli.options import config_option, json_option, one_line, run, settings_of, token_option
+from proxy.cli.options import (
+    config_option,
+    json_option,
+    mount_option,
+    one_line,
+    run,
+    settings_of,
+    token_option,
+)
 from proxy.cli.progress import ProgressBar, progress_bar
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
@@ -249,7 +257,7 @@ def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
 )
 @click.option("--preset", "presets", multiple=True, help="Preset to generate; may repeat.")
 @click.option("--transform", "transforms", multiple=True, help="Transform, as in w_400,f_auto; may repeat.")
-@click.option("--mount", help="Name of the mount; required if there are several.")
+@mount_option
 @click.option("--node", help="Admin URL of a running node to run the jobs. Default: this process.")
 @token_option
 @json_option

@@ -17,10 +17,9 @@ _OF_METADATA = ("exif", "xmp", "iptc", "photoshop", "orientation")
 """How libvips' fields of metadata begin."""
 _GREY = [128, 128, 128]
 _OPAQUE_ALPHA = 255
-_BITS_OF_PALETTE = 8
 _MOST_PALETTE_PIXELS = 1_000_000
 """Larger pictures are not tried with a palette: to find it takes seconds."""
-_MAX_COLOURS, _SAMPLED_PIXELS = 256, 10_000
+_MAX_COLOURS = 256
 _NEAR = 1.0
 """A picture whose score is so near to that of its level is not encoded again."""
 
@@ -88,9 +87,10 @@ def _with_palette(image: pyvips.Image, encode: Encode, keep: str) -> bytes | Non
         image = image.extract_band(0, n=image.bands - 1)
     with_alpha = image if image.hasalpha() else image.bandjoin(_OPAQUE_ALPHA)
     colours = memoryview(with_alpha.write_to_memory()).cast("I")
-    if len(set(colours[:: max(1, len(colours) // _SAMPLED_PIXELS)])) > _MAX_COLOURS:
+    count = len(set(colours))
+    if count > _MAX_COLOURS:
         return None
-    bits = next(bits for bits in (1, 2, 4, 8) if len(set(colours)) <= 2**bits or bits == _BITS_OF_PALETTE)
+    bits = next(bits for bits in (1, 2, 4, 8) if count <= 2**bits)
     content = bytes(
         image.pngsave_buffer(
             compression=encode.effort, palette=True, bitdepth=bits, Q=100, dither=0, effort=7, keep=keep
