@@ -14,9 +14,7 @@ from proxy.cli.examples import example
 from proxy.cli.options import node_options, one_line, run, settings_of
 from proxy.config.settings import Settings
 from proxy.config.shipped import demo_configuration
-from proxy.node.runtime import exit_process
-from proxy.node.serve import prepare, serve_until_signal
-from proxy.telemetry.log_writer import LogWriter
+from proxy.node.first_worker import start_first_worker
 
 
 @click.command("serve", epilog=example("calotype serve --originals ~/Pictures --port 8000"))
@@ -39,7 +37,13 @@ def command(config: Path | None, originals: Path | None, flags: dict[str, Any], 
         if is_demo:
             demo.paint(settings)
             announce = demo.announce
+        first_worker = start_first_worker(settings)
+        # Loaded while the worker starts.
+        from proxy.node.runtime import exit_process
+        from proxy.node.serve import prepare, serve_until_signal
+        from proxy.telemetry.log_writer import LogWriter
+
         children = prepare(settings)
     with closing(LogWriter(form=settings.log.format)) as out:
-        run(serve_until_signal(settings, out, children, read=read, announce=announce))
+        run(serve_until_signal(settings, out, children, first_worker, read=read, announce=announce))
     exit_process()

@@ -1,4 +1,6 @@
-"""The environment variables of a service manager (sd_listen_fds(3), sd_notify(3))."""
+"""The environment of the node: what its processes inherit, and the variables of a service manager (sd_listen_fds(3),
+sd_notify(3)).
+"""
 
 import os
 from collections.abc import Mapping
@@ -16,6 +18,11 @@ class SystemdEnvironment(NamedTuple):
     notify_path: str = ""
     watchdog_s: float = 0.0
     descriptors: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+
+
+def inherited_environment() -> Mapping[str, str]:
+    """The environment of a process that replaces one of the node."""
+    return os.environ
 
 
 def systemd_environment() -> SystemdEnvironment:

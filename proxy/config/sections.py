@@ -131,7 +131,8 @@ def _written(default: str) -> Any:
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built with the settings only: a schema of its own for each section would double the time of a start.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class ServerSection(Section):

@@ -13,6 +13,7 @@ from proxy.config.sections import S3Section
 from proxy.config.settings import WEAK_SECRET_BYTES, Settings
 from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.mounts import Rules
+from proxy.local.process import Process
 from proxy.node import factory
 from proxy.node.readiness import MissingParts
 from proxy.node.request_path import RequestPath, open_request_path
@@ -91,16 +92,18 @@ async def open_back(
     settings: Settings,
     metrics: PrometheusMetrics,
     log: structlog.typing.FilteringBoundLogger,
+    first_worker: Process | None = None,
     *,
     expects_subscribers: bool = False,
     is_exclusive: bool = False,
 ) -> AsyncIterator[Back]:
-    """A back on the disk of the settings. With `expects_subscribers` fronts are running, which must subscribe before a
+    """A back on the disk of the settings, whose first worker may have been started already. With `expects_subscribers` fronts are running, which must subscribe before a
     purge is complete. An exclusive back shares the disk with no node. Raises ConfigError and WorkerDied."""
     async with open_request_path(
         settings,
         metrics,
         log,
+        first_worker,
         disk=settings.disk_path(),
         expects_subscribers=expects_subscribers,
         is_exclusive=is_exclusive,

@@ -23,6 +23,7 @@ from proxy.core.errors import CalotypeError, WorkerDied
 from proxy.ipc.channel import Channel, Closed
 from proxy.ipc.producer_client import ProducerClient
 from proxy.ipc.producer_server import ProducerServer
+from proxy.local.process import Process
 from proxy.local.tasks import Tasks
 from proxy.node import factory
 from proxy.node.back import Back, open_back, watch_tiers
@@ -44,12 +45,14 @@ SUBSCRIBE_TIMEOUT_S = 1.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """The first message to a process. The descriptors beside it are its listening sockets; a front gets the
-    descriptor of the back's socket before them. `expects_subscribers` tells a replaced back that fronts are running."""
+    descriptor of the back's socket before them, the first back the socket of the worker `first_worker`, a process ID,
+    behind them. `expects_subscribers` tells a replaced back that fronts are running."""
 
     name: str
     role: Literal["front", "back"]
     settings: Settings
     expects_subscribers: bool = False
+    first_worker: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +211,13 @@ async def _back(
     metrics: PrometheusMetrics,
     log: structlog.typing.FilteringBoundLogger,
 ) -> AsyncIterator[Back]:
-    listener = socket.socket(fileno=descriptors[0])
-    async with open_back(setup.settings, metrics, log, expects_subscribers=setup.expects_subscribers) as back:
+    listener, *channels = (socket.socket(fileno=descriptor) for descriptor in descriptors)
+    first_worker = None
+    if setup.first_worker is not None:
+        first_worker = Process(setup.first_worker, channels[0])
+    async with open_back(
+        setup.settings, metrics, log, first_worker, expects_subscribers=setup.expects_subscribers
+    ) as back:
         server = ProducerServer(listener, back.path.produce, back.dispatch, back.path.subscribers, log)
         server.start()
         try:

@@ -30,6 +30,7 @@ from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, S3Location
 from proxy.core.url.upstream import Upstream
 from proxy.edge.admin.auth import AdminAuth
 from proxy.edge.public.gallery import File, gallery
+from proxy.node.first_worker import worker_limits
 from proxy.ports.telemetry import Metrics
 from proxy.remote.cdn_purge import PurgeHook
 from proxy.remote.upstream import UpstreamClient
@@ -172,9 +173,8 @@ def pool(settings: Settings) -> Pool:
         workers=settings.workers(),
         queue=render.queue,
         timeout_s=render.timeout,
-        memory_bytes=int(render.memory),
         recycle_after=render.recycle_after,
-        sandboxed=render.sandbox != "off",
+        worker_limits=worker_limits(settings),
         limits=input_limits(settings),
         clock=clock,
     )

@@ -15,6 +15,7 @@ from proxy.core.cache.generations import Generations
 from proxy.core.cache.keys import faces_key, facts_key
 from proxy.core.image.faces import Faces
 from proxy.core.image.facts import Facts
+from proxy.local.process import Process
 from proxy.node import factory
 from proxy.node.stores import Stores, disk_tier, open_stores
 from proxy.ports.telemetry import Metrics
@@ -141,12 +142,13 @@ async def open_request_path(
     settings: Settings,
     metrics: Metrics,
     log: structlog.typing.FilteringBoundLogger,
+    first_worker: Process | None = None,
     *,
     disk: Path | None,
     expects_subscribers: bool = False,
     is_exclusive: bool = False,
 ) -> AsyncIterator[RequestPath]:
-    """The request path with its workers running. With `disk` None there is no tier below the memory tier, and nothing is
+    """The request path with its workers running, the first in the process `first_worker` if that is given. With `disk` None there is no tier below the memory tier, and nothing is
     shared with other nodes. With `is_exclusive` no running node may use the disk, and jobs go to a temporary store.
     Raises ConfigError and WorkerDied."""
     async with AsyncExitStack() as stack:
@@ -179,7 +181,7 @@ async def open_request_path(
             expects_subscribers=expects_subscribers,
         )
         stack.push_async_callback(path.close)
-        hello = await path.pool.start()
+        hello = await path.pool.start(first_worker)
         factory.check_worker(settings, hello)
         if missing := factory.unsandboxed(hello):
             log.warning(missing)

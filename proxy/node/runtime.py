@@ -5,10 +5,12 @@ import gc
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import proxy
-from proxy.telemetry.metrics import PrometheusMetrics
+
+if TYPE_CHECKING:
+    from proxy.telemetry.metrics import PrometheusMetrics
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -35,5 +37,5 @@ def tune_garbage_collector() -> None:
     gc.set_threshold(20_000, 50, 50)
 
 
-def watch_version(metrics: PrometheusMetrics) -> None:
+def watch_version(metrics: "PrometheusMetrics") -> None:
     metrics.watch("calotype_build_info", "The running version.", lambda: {proxy.__version__: 1}, "version")

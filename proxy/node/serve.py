@@ -1,6 +1,7 @@
 """`calotype serve`: runs a node of one or several processes until a signal."""
 
 import asyncio
+import gc
 import resource
 import signal
 import sys
@@ -11,8 +12,9 @@ from proxy.config.environment import systemd_environment
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.core.errors import WorkerDied
+from proxy.local.process import Process
 from proxy.node import welcome
-from proxy.node.forked import Forked, fork
+from proxy.node.forked import fork
 from proxy.node.reload import reload_settings
 from proxy.node.single import SingleProcessNode
 from proxy.node.supervisor import Supervisor
@@ -23,7 +25,7 @@ from proxy.telemetry.event_log import open_log
 from proxy.telemetry.log_writer import LogWriter
 
 
-def prepare(settings: Settings) -> list[Forked]:
+def prepare(settings: Settings) -> list[Process]:
     """Raises the limit of file descriptors, disables core dumps, and forks the processes of a node with several.
     Must be called before there is an event loop or a thread. Raises ConfigError without a source."""
     if not settings.sources:
@@ -35,19 +37,21 @@ def prepare(settings: Settings) -> list[Forked]:
     # A core dump would contain every secret of the configuration.
     forbid_dumps()
     processes = settings.server.processes
+    gc.freeze()  # Spares collections these objects. Pages that no collection writes to stay shared.
     return fork(processes + 1) if processes > 1 else []
 
 
 async def serve_until_signal(
     settings: Settings,
     out: LogWriter,
-    children: list[Forked],
+    children: list[Process],
+    first_worker: Process | None,
     *,
     read: Callable[[], Settings],
     announce: Callable[[str, str], str] | None = None,
 ) -> None:
     """Runs a node until SIGTERM or SIGINT; a second signal ends the drain at once. With `children` the node has
-    several processes. Raises ConfigError.
+    several processes. `first_worker` was started beforehand. Raises ConfigError.
 
     SIGHUP calls `read` and applies the settings that can change at run time. `announce` gets the public and the
     admin URL when the node is ready, and returns the text to write.
@@ -68,9 +72,9 @@ async def serve_until_signal(
     systemd = Systemd(systemd_environment())
     log = open_log(out, settings.log.level)
     node = (
-        Supervisor(settings, log, systemd, children)
+        Supervisor(settings, log, systemd, children, first_worker)
         if children
-        else SingleProcessNode(settings, log, out, systemd)
+        else SingleProcessNode(settings, log, out, systemd, first_worker)
     )
     # Closing the terminal stops the node.
     on_hangup = on_signal if sys.stdout.isatty() else lambda: reload_settings(node, read, log, systemd)

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from proxy.config.settings import Settings
+from proxy.local.process import Process
 from proxy.local.tasks import Tasks
 from proxy.node import factory
 from proxy.node.back import Back, open_back
@@ -35,6 +36,7 @@ class SingleProcessNode:
     log: structlog.typing.FilteringBoundLogger
     out: LogWriter
     systemd: Systemd
+    first_worker: Process | None = None
     metrics: PrometheusMetrics = field(default_factory=PrometheusMetrics)
     phase: Phase = Phase.STARTING
     public_url: str = ""
@@ -55,7 +57,9 @@ class SingleProcessNode:
     ) -> None:
         """Serves until `stop` is set, then drains. Raises ConfigError if the node cannot start."""
         async with AsyncExitStack() as stack:
-            back = await stack.enter_async_context(open_back(self.settings, self.metrics, self.log))
+            back = await stack.enter_async_context(
+                open_back(self.settings, self.metrics, self.log, self.first_worker)
+            )
             path, dispatch = back.path, back.dispatch
             front = Front(
                 self.settings,

@@ -4,27 +4,27 @@ The descriptors of a slot outlive its processes.
 
 import asyncio
 import os
-import socket
-import sys
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import proxy
+from proxy.config.environment import inherited_environment
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.ipc.channel import Channel, Closed
+from proxy.local.process import CHANNEL, Process, start_interpreter
 from proxy.local.tasks import Tasks
 from proxy.node.child import Reload, Report, ReportRequest, Setup, StartFailed, Stop
-from proxy.node.forked import Forked
 
 ROOT = Path(proxy.__file__).parent.parent
-PROGRAM = """
+PROGRAM = f"""
 import sys
-sys.path.insert(0, sys.argv[2])
+sys.path.insert(0, sys.argv[1])
 from proxy.local.parent import bind_to
-bind_to(int(sys.argv[3]))
+bind_to(int(sys.argv[2]))
 from proxy.node.child import run
-run(int(sys.argv[1]))
+run({CHANNEL})
 """
 """Not run with `-m`: pickled classes must have the same module name in both processes."""
 START_TIMEOUT_S = 30.0
@@ -34,29 +34,15 @@ REPORT_TIMEOUT_S = 2.0
 class Child:
     """One process and our end of its socket."""
 
-    def __init__(self, process: asyncio.subprocess.Process | Forked, end: socket.socket) -> None:
+    def __init__(self, process: Process) -> None:
         self.process = process
-        self.channel = Channel(end)
+        self.channel = Channel(process.channel)
         self._tasks = Tasks()
         self.ended = self._tasks.start(process.wait(), "child's end")
         self._sending = asyncio.Lock()
         self._report_task: asyncio.Task[Report | None] | None = None
         self.answered = 0
         """Reports that it has sent on request."""
-
-    @classmethod
-    async def of_new_interpreter(cls) -> "Child":
-        """Starts an interpreter that waits for its `Setup`, as a forked process does."""
-        ours, theirs = socket.socketpair()
-        with theirs, ExitStack() as until_started:
-            until_started.enter_context(ours)
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-c", PROGRAM, str(theirs.fileno()), str(ROOT), str(os.getpid())),
-                pass_fds=[theirs.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-            )
-            until_started.pop_all()
-        return cls(process, ours)
 
     async def start(self, setup: Setup, descriptors: list[int]) -> None:
         """Sends `setup` and waits until ready. Kills the process and raises ConfigError if it cannot start."""
@@ -111,11 +97,17 @@ class Child:
 
     async def kill(self) -> None:
         # The channel is closed last, when no task uses it: its descriptor number may be reused at once.
-        if self.process.returncode is None:
-            self.process.kill()
+        self.process.kill()
         await self.ended
         await self._tasks.close()
         self.channel.close()
+
+
+def new_process() -> Process:
+    """An interpreter that waits for its `Setup`, as a forked process does. Raises OSError."""
+    return start_interpreter(
+        PROGRAM, str(ROOT), str(os.getpid()), environment=inherited_environment(), writes_stdout=True
+    )
 
 
 class Slot:
@@ -127,11 +119,12 @@ class Slot:
         self.child: Child | None = None
         self._descriptors = descriptors
 
-    async def start(self, forked: Forked | None = None) -> None:
-        """Starts a process with the present setup: `forked`, or a new interpreter. Raises ConfigError."""
+    async def start(self, forked: Process | None = None, descriptors: Sequence[int] = ()) -> None:
+        """Starts a process with the present setup: `forked`, or a new interpreter. It gets `descriptors` behind those
+        of the slot. Raises ConfigError or OSError."""
         setup = self.setup
-        child = await Child.of_new_interpreter() if forked is None else Child(forked, forked.channel)
-        await child.start(setup, self._descriptors)
+        child = Child(forked or new_process())
+        await child.start(setup, [*self._descriptors, *descriptors])
         try:
             while setup is not self.setup:  # A reload happened during the start.
                 setup = self.setup

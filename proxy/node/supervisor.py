@@ -21,10 +21,10 @@ from prometheus_client import CollectorRegistry, Counter
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.ipc.producer_client import ProducerClient
+from proxy.local.process import Process
 from proxy.local.tasks import Tasks, cancel
 from proxy.node import factory
 from proxy.node.child import Report, Setup, socket_path
-from proxy.node.forked import Forked
 from proxy.node.listeners import BACKLOG, admin_listener
 from proxy.node.readiness import MissingParts, Phase, reasons
 from proxy.node.runtime import watch_version
@@ -56,9 +56,11 @@ class Supervisor:
         settings: Settings,
         log: structlog.typing.FilteringBoundLogger,
         systemd: Systemd,
-        children: list[Forked],
+        children: list[Process],
+        first_worker: Process | None = None,
     ) -> None:
-        """`children` are forked processes, one for each slot, that wait for their `Setup`."""
+        """`children` are forked processes, one for each slot, that wait for their `Setup`. `first_worker` is a worker
+        for the back."""
         self.settings = settings
         self.log = log
         self.systemd = systemd
@@ -81,6 +83,7 @@ class Supervisor:
         self.admin_url = ""
         self._slots: list[Slot] = []
         self._children = children
+        self._first_worker = first_worker
         self._public: list[socket.socket] = []
 
     async def run(
@@ -153,7 +156,7 @@ class Supervisor:
         """Starts the back, then the fronts, which need it. The fronts start when the back has applied the purges
         that happened while the node was down. False if `stop` was set before."""
         back, *fronts = self._slots
-        await self._start_slot(back)
+        await self._start_back(back)
         while (report := await back.report()) is None or MissingParts.PURGES in report.missing:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), CATCH_UP_POLL_S)
@@ -161,11 +164,21 @@ class Supervisor:
                 return False
             if back.child and back.child.ended.done():
                 raise ConfigError("the back process died during the start; see its message above")
-        back.setup = replace(back.setup, expects_subscribers=True)
+        back.setup = replace(back.setup, expects_subscribers=True, first_worker=None)
         for one in self._public:
             one.listen(BACKLOG)
         await asyncio.gather(*(self._start_slot(front) for front in fronts))
         return True
+
+    async def _start_back(self, back: Slot) -> None:
+        """Starts the back with the first worker, whose parent stays this process."""
+        if (worker := self._first_worker) is None:
+            await self._start_slot(back)
+            return
+        back.setup = replace(back.setup, first_worker=worker.pid)
+        await back.start(self._children.pop(), [worker.channel.fileno()])
+        worker.channel.close()
+        self._tasks.start(worker.wait(), "first worker's end")
 
     async def _start_slot(self, slot: Slot) -> None:
         """Starts a process in `slot`: one of the forked ones while there are any."""

@@ -9,17 +9,14 @@ import math
 import os
 import pickle
 import socket
-import sys
-from collections.abc import Awaitable, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-import proxy
 from proxy.core.cache.delivery import Variant
 from proxy.core.errors import (
     CalotypeError,
@@ -37,6 +34,7 @@ from proxy.core.image.facts import Facts
 from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
 from proxy.core.image.limits import InputLimits
 from proxy.core.transform.plan import Plan
+from proxy.local.process import Process
 from proxy.local.tasks import Tasks
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original
@@ -44,15 +42,13 @@ from proxy.ports.rendering import Priority, Schedule
 from proxy.render.job_queue import JobQueue
 from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, MAX_BODY_BYTES, MAX_TEXT_BYTES, Answer, Hello, Job
 from proxy.render.reductions import Reductions, StoredReduction
+from proxy.render.spawn import WorkerLimits, spawn_worker
 
 START_TIMEOUT_S = 20.0
 START_ATTEMPTS = 3
 RESPAWN_PAUSE_S = 0.5
 KILL_SLACK_S = 0.05
 STOP_CHECK_INTERVAL_S = 0.1
-_WORKER = "import os; os.setpgid(0, 0); from proxy.render.worker import main; main()"
-"""In its own process group, which the signals of a terminal do not reach, but in our session: the scheduler compares
-niceness only within a session (sched(7), autogroup), and a worker has to yield to hits."""
 _PART_BYTES = 2**20
 _PROBE, _RENDER, _BACKGROUND = _RANKS = range(3)
 _FAILURES = {kind.slug: kind for kind in (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal)}
@@ -89,41 +85,20 @@ COLD_RENDERS = 2
 
 
 class _Worker:
-    """One worker process and our end of its socket."""
+    """One worker process and its jobs."""
 
-    def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
+    def __init__(self, process: Process) -> None:
         self.process = process
         self.was_stopped = False
         self.ended = Tasks().start(process.wait(), "worker's end")
-        self._channel = channel
+        self._channel = process.channel
         self.jobs = 0
         self.rendered = 0
 
     @classmethod
-    async def start(
-        cls, all_of_them: set["_Worker"], memory_bytes: int, *limits: int
-    ) -> tuple["_Worker", Hello]:
-        """Starts a worker of `all_of_them`; waits for its Hello. Raises _WorkerGone, TimeoutError or OSError."""
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        with theirs, ExitStack() as until_started:
-            until_started.enter_context(ours)
-            process = await asyncio.create_subprocess_exec(
-                *(
-                    sys.executable,
-                    "-P",
-                    "-c",
-                    _WORKER,
-                    str(theirs.fileno()),
-                    *map(str, (memory_bytes, *limits)),
-                ),
-                pass_fds=[theirs.fileno()],
-                env=_environment(memory_bytes),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-            )
-            until_started.pop_all()
-        worker = cls(process, ours)
+    async def start(cls, all_of_them: set["_Worker"], process: Process) -> tuple["_Worker", Hello]:
+        """A worker of `all_of_them` in a new `process`; waits for its Hello. Raises _WorkerGone or TimeoutError."""
+        worker = cls(process)
         all_of_them.add(worker)
         worker.ended.add_done_callback(lambda _: all_of_them.discard(worker))
         try:
@@ -215,15 +190,13 @@ class _Worker:
 
     def end_if_stopped(self) -> None:
         """Kills the worker if it was stopped (SIGSTOP); another worker does its job."""
-        with suppress(ChildProcessError):
-            if os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None:
-                self.was_stopped = True
-                self.process.kill()
+        if self.process.is_stopped():
+            self.was_stopped = True
+            self.process.kill()
 
     async def kill(self) -> None:
         self._channel.close()
-        if self.process.returncode is None:
-            self.process.kill()
+        self.process.kill()
         # Shielded, because a cancelled caller may call `kill` again and wait for `ended`.
         await asyncio.shield(self.ended)
 
@@ -241,21 +214,6 @@ def _is_valid(answer: Answer, body: bytes, job: Job) -> bool:
     return sniff(body[:SNIFF_BYTES]) is job.plan.output.format
 
 
-def _environment(memory_bytes: int) -> dict[str, str]:
-    """The environment of a worker: no secret of the node reaches a process that decodes untrusted pictures."""
-    return {
-        "PATH": os.defpath,
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": str(Path(proxy.__file__).parent.parent),
-        "VIPS_CONCURRENCY": "1",
-        "VIPS_WARNING": "0",
-        # Above 100 MB libvips would decode to a file, which the sandbox forbids.
-        "VIPS_DISC_THRESHOLD": str(memory_bytes),
-        "MALLOC_ARENA_MAX": "2",
-        "OMP_NUM_THREADS": "1",
-    }
-
-
 class Pool:
     """Satisfies Renderer. At most `queue` interactive jobs wait."""
 
@@ -265,17 +223,15 @@ class Pool:
         workers: int,
         queue: int,
         timeout_s: float,
-        memory_bytes: int,
         recycle_after: int,
-        sandboxed: bool,
+        worker_limits: WorkerLimits,
         limits: InputLimits,
         clock: Clock,
     ) -> None:
         self._count = workers
         self._max_waiting = queue
         self._timeout_s = timeout_s
-        # The CPU limit covers all jobs of a worker, in case the pool is gone and cannot end one.
-        self._worker_limits = memory_bytes, math.ceil((timeout_s + 1) * recycle_after), int(sandboxed)
+        self._worker_limits = worker_limits
         self._finds_faces = False
         self._recycle_after = recycle_after
         self.limits = limits
@@ -283,6 +239,7 @@ class Pool:
         self._reductions = Reductions()
         self._queue: JobQueue[_Waiting] = JobQueue(len(_RANKS), probe_ranks=_PROBE + 1)
         self._tasks = Tasks()
+        self._spawned: list[Process] = []
         self._workers: set[_Worker] = set()
         self._alive: set[_Worker] = set()
         self._busy = 0
@@ -303,18 +260,19 @@ class Pool:
         """Workers with a job."""
         return self._busy
 
-    async def start(self, *, finds_faces: bool = False) -> Hello:
+    async def start(self, first: Process | None = None, *, finds_faces: bool = False) -> Hello:
         """Starts the workers, which only find faces if `finds_faces`; returns the Hello of the first, and does not wait
-        for the others. Raises WorkerDied."""
+        for the others. The first runs in the process `first` if that is given. Raises WorkerDied."""
         self._finds_faces = finds_faces
+        self._spawned = [] if first is None else [first]
         self._tasks.start(self._watch(), "watch of the workers")
         try:
             # Tried again, because a read of a library may fail once on a busy machine.
-            first, hello = await self._start_worker(range(START_ATTEMPTS - 1), _WorkerGone)
+            ready, hello = await self._start_worker(range(START_ATTEMPTS - 1), _WorkerGone)
         except (_WorkerGone, TimeoutError, OSError):
             raise WorkerDied("no worker could be started; see its message above") from None
-        self._alive.add(first)
-        for worker in (first, *repeat(None, self._count - 1)):
+        self._alive.add(ready)
+        for worker in (ready, *repeat(None, self._count - 1)):
             self._tasks.start(self._serve(worker), "worker")
         return hello
 
@@ -440,8 +398,12 @@ class Pool:
             for worker in tuple(self._workers):
                 worker.end_if_stopped()
 
-    def _new_worker(self) -> Awaitable[tuple[_Worker, Hello]]:
-        return _Worker.start(self._workers, *self._worker_limits, int(self._finds_faces))
+    async def _new_worker(self) -> tuple[_Worker, Hello]:
+        if self._spawned:
+            process = self._spawned.pop()
+        else:
+            process = spawn_worker(self._worker_limits, finds_faces=self._finds_faces)
+        return await _Worker.start(self._workers, process)
 
     async def _start_worker(
         self, retries: Iterable[object], *faults: type[Exception]

@@ -1,6 +1,6 @@
 """The worker process: receives one job at a time, renders it, answers; ends with its parent.
 
-`pool` starts it with the arguments DESCRIPTOR MEMORY_BYTES CPU_S SANDBOX FACES; with FACES it only finds faces. The pool
+`spawn` starts it with the arguments MEMORY_BYTES CPU_S SANDBOX FACES; with FACES it only finds faces. The pool
 ends a job that hangs; if the pool is gone, an alarm does.
 """
 
@@ -22,6 +22,7 @@ from proxy.core.errors import CalotypeError, Internal, OriginalTooLarge, Undecod
 from proxy.core.image.faces import Faces
 from proxy.core.image.limits import InputLimits
 from proxy.local.parent import end_with_parent
+from proxy.local.process import CHANNEL
 from proxy.render import pipeline, sandbox
 from proxy.render.checked_original import Buffer, CheckedOriginal, Reduction, StaleReduction
 from proxy.render.difference import difference
@@ -53,9 +54,8 @@ def _run_jobs() -> None:
     # The pool ends workers with SIGKILL. A signal to the whole group must not end a running job.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
-    channel_descriptor, memory_bytes, cpu_s, sandboxed, finds_faces = map(int, sys.argv[1:])
-    _close_all_but(channel_descriptor)
-    channel = socket.socket(fileno=channel_descriptor)
+    memory_bytes, cpu_s, sandboxed, finds_faces = map(int, sys.argv[1:])
+    channel = socket.socket(fileno=CHANNEL)
     _confine(memory_bytes=memory_bytes)
     pipeline.harden()
     formats = pipeline.working_formats()  # Libraries load their files now, before the sandbox.
@@ -84,14 +84,6 @@ def _face_finder() -> FindFaces:
     from proxy.render.faces import FaceFinder  # Here, so that workers that render start without it.
 
     return FaceFinder().find
-
-
-def _close_all_but(channel_descriptor: int) -> None:
-    """Closes inherited descriptors: uvloop passes on the node's, among them trusted sockets."""
-    for descriptor in map(int, os.listdir("/proc/self/fd")):
-        if descriptor > 2 and descriptor != channel_descriptor:
-            with suppress(OSError):  # The descriptor of the listing is closed already.
-                os.close(descriptor)
 
 
 def _leave_log_file() -> None:

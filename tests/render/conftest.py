@@ -20,6 +20,7 @@ from proxy.ports.originals import Original
 from proxy.render.checked_original import CheckedOriginal
 from proxy.render.pipeline import render
 from proxy.render.pool import Pool
+from proxy.render.spawn import WorkerLimits
 from tests.support.waiting import LONGEST_S
 
 LIMITS = InputLimits(
@@ -29,6 +30,7 @@ LIMITS = InputLimits(
     max_pixels_heif=25_000_000,
     max_frames=128,
 )
+WORKER_LIMITS = WorkerLimits(memory_bytes=2**30, cpu_s=int(LONGEST_S * 1000), sandboxed=True)
 DEFAULTS = RenderDefaults(
     quality=80,
     effort={Format.WEBP: 4, Format.PNG: 6, Format.GIF: 4, Format.AVIF: 0},
@@ -67,8 +69,8 @@ async def make_pool() -> AsyncIterator[Callable[..., Pool]]:
 
     def make(**changes: object) -> Pool:
         values = {
-            "workers": 1, "queue": 8, "timeout_s": LONGEST_S, "memory_bytes": 2**30, "recycle_after": 1000, "limits": LIMITS,
-            "sandboxed": True,
+            "workers": 1, "queue": 8, "timeout_s": LONGEST_S, "recycle_after": 1000, "limits": LIMITS,
+            "worker_limits": WORKER_LIMITS,
             "clock": asyncio.get_running_loop().time, **changes,
         }  # fmt: skip
         pools.append(Pool(**values))  # type: ignore[arg-type]

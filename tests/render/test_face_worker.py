@@ -11,6 +11,7 @@ import pytest
 from proxy.core.errors import Overloaded, Undecodable
 from proxy.core.image.faces import Faces, largest_face
 from proxy.render import pool as pool_module
+from proxy.render import spawn
 from proxy.render.face_worker import FaceWorker
 from proxy.render.libfacedetection import version
 from proxy.render.pool import Pool
@@ -76,7 +77,7 @@ async def test_a_worker_that_cannot_start_fails_the_job_and_the_next_job_starts_
     worker = FaceWorker(pool)
     monkeypatch.setattr(pool_module, "RESPAWN_PAUSE_S", 0.0)
     with monkeypatch.context() as broken:
-        broken.setattr(pool_module, "_WORKER", "raise SystemExit(1)")
+        broken.setattr(spawn, "_PROGRAM", "raise SystemExit(1)")
         with pytest.raises(Overloaded, match="cannot be started"):
             await find(worker)
     assert len(pool._tasks) == 0

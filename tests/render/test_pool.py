@@ -5,10 +5,10 @@ import asyncio
 import fcntl
 import os
 import signal
-import socket
 import termios
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -27,9 +27,11 @@ from proxy.core.image.formats import OUTPUTS, Format
 from proxy.core.transform.plan import Plan
 from proxy.ports.rendering import Schedule
 from proxy.render import pool as pool_module
+from proxy.render import spawn
 from proxy.render.pool import COLD_RENDERS, Pool
 from proxy.render.protocol import Answer, Job
-from tests.render.conftest import LIMITS, draw, opened, plan_for
+from proxy.render.spawn import spawn_worker
+from tests.render.conftest import LIMITS, WORKER_LIMITS, draw, opened, plan_for
 from tests.support import pictures
 from tests.support.waiting import LONGEST_S, deadline, eventually, eventually_sync, settle
 
@@ -98,8 +100,8 @@ async def test_a_worker_that_fails_once_at_the_start_is_started_again(
     make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fails_once = f"import os; os.mkdir({str(tmp_path / 'started')!r})"
-    code = f"try: exec({fails_once!r})\nexcept FileExistsError: exec({pool_module._WORKER!r})"
-    monkeypatch.setattr(pool_module, "_WORKER", code)
+    code = f"try: exec({fails_once!r})\nexcept FileExistsError: exec({spawn._PROGRAM!r})"
+    monkeypatch.setattr(spawn, "_PROGRAM", code)
     monkeypatch.setattr(pool_module, "RESPAWN_PAUSE_S", 0.0)
     pool = make_pool()
     await pool.start()
@@ -109,7 +111,7 @@ async def test_a_worker_that_fails_once_at_the_start_is_started_again(
 async def test_the_start_fails_if_no_worker_can_be_started(
     make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool_module, "_WORKER", "raise SystemExit(1)")
+    monkeypatch.setattr(spawn, "_PROGRAM", "raise SystemExit(1)")
     monkeypatch.setattr(pool_module, "RESPAWN_PAUSE_S", 0.0)
     with pytest.raises(WorkerDied, match="no worker could be started"):
         await make_pool().start()
@@ -212,7 +214,7 @@ async def test_a_memory_bomb_is_refused_within_the_memory_limit(make_pool: MakeP
     wide = type(LIMITS)(
         max_bytes=10**9, max_side_px=60_000, max_pixels=10**10, max_pixels_heif=10**10, max_frames=128
     )
-    pool = make_pool(memory_bytes=400 * 2**20, limits=wide)
+    pool = make_pool(worker_limits=replace(WORKER_LIMITS, memory_bytes=400 * 2**20), limits=wide)
     await pool.start()
     import pyvips
 
@@ -369,19 +371,22 @@ async def test_closing_fails_running_jobs_and_ends_the_processes(make_pool: Make
     assert not Path(f"/proc/{pid}").exists()
 
 
-@pytest.mark.parametrize("fault", [BlockingIOError(), asyncio.CancelledError()])
-async def test_a_failed_start_leaves_no_socket_open(
-    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, fault: BaseException
-) -> None:
-    async def fail(*_: object, **__: object) -> None:
-        raise fault
+async def test_a_worker_that_was_started_before_the_pool_is_its_first(make_pool: MakePool) -> None:
+    first = spawn_worker(WORKER_LIMITS)
+    pool = make_pool(workers=2)
+    await pool.start(first)
+    assert pids(pool)[0] == first.pid
+    assert await render(pool)
+    await eventually(lambda: pool.alive == 2)
 
-    ends = socket.socketpair()
-    monkeypatch.setattr(socket, "socketpair", lambda: ends)
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", fail)
-    with pytest.raises((WorkerDied, asyncio.CancelledError)):
-        await make_pool().start()
-    assert [end.fileno() for end in ends] == [-1, -1]
+
+async def test_a_first_worker_that_dies_in_its_start_is_replaced(make_pool: MakePool) -> None:
+    first = spawn_worker(WORKER_LIMITS)
+    first.kill()
+    pool = make_pool()
+    await pool.start(first)
+    assert pids(pool) != [first.pid]
+    assert await render(pool)
 
 
 async def test_a_worker_has_no_secret_in_its_environment(
@@ -400,7 +405,7 @@ async def test_workers_end_with_their_node(make_pool: MakePool) -> None:
     await pool.start()
     [worker] = pool._alive
     worker._channel.close()
-    await asyncio.wait_for(worker.process.wait(), 2)
+    await asyncio.wait_for(asyncio.shield(worker.ended), LONGEST_S)
 
 
 async def test_a_worker_receives_two_originals_and_reads_both(make_pool: MakePool) -> None:

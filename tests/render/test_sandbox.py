@@ -7,6 +7,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from proxy.core.transform.plan import Plan
 from proxy.render.pool import Pool
 from proxy.render.protocol import MAX_REDUCTION_BYTES
 from proxy.render.sandbox import MAX_FILES, NOBODY
-from tests.render.conftest import plan_for
+from tests.render.conftest import WORKER_LIMITS, plan_for
 from tests.render.test_pool import PICTURE, PLAN, pids, render
 from tests.support import pictures
 from tests.support.waiting import eventually
@@ -143,7 +144,7 @@ async def test_every_forbidden_system_call_is_refused(make_pool: MakePool) -> No
 
 async def test_without_the_sandbox_the_same_system_calls_succeed(make_pool: MakePool) -> None:
     """The attempts can succeed: what refuses them is the sandbox."""
-    pool = make_pool(sandboxed=False)
+    pool = make_pool(worker_limits=replace(WORKER_LIMITS, sandboxed=False))
     hello = await pool.start()
     assert hello.missing == []
     [pid] = pids(pool)
@@ -151,7 +152,7 @@ async def test_without_the_sandbox_the_same_system_calls_succeed(make_pool: Make
 
 
 async def test_every_thread_is_sandboxed(make_pool: MakePool) -> None:
-    pool = make_pool(timeout_s=4.0, recycle_after=100)
+    pool = make_pool()
     hello = await pool.start()
     assert hello.missing == []
     await render(pool, PICTURE, PLAN)
@@ -171,9 +172,9 @@ async def test_every_thread_is_sandboxed(make_pool: MakePool) -> None:
     }
     assert limits["Max file size"] == [str(MAX_REDUCTION_BYTES)] * 2
     assert limits["Max open files"] == [str(MAX_FILES)] * 2
-    assert limits["Max cpu time"] == ["500", "500"]
+    assert limits["Max cpu time"] == [str(WORKER_LIMITS.cpu_s)] * 2
     assert limits["Max core file size"] == ["1", "1"]
-    assert limits["Max address space"] == [str(2**30)] * 2
+    assert limits["Max address space"] == [str(WORKER_LIMITS.memory_bytes)] * 2
 
 
 async def test_a_worker_closes_each_original_after_its_job(make_pool: MakePool) -> None:

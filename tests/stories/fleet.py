@@ -202,8 +202,12 @@ class Node:
         return [pid for pid in descendants(self.process.pid) if b"render.worker" in command_of(pid)]
 
     def back(self) -> int:
-        """The process that owns the workers."""
-        return parent_of(self.workers()[0])
+        """The process that has the records of the disk open."""
+        assert self.process is not None
+        index = str(self.folder / "cache/records/index.db")
+        return next(
+            pid for pid in [self.process.pid, *descendants(self.process.pid)] if index in files_of(pid)
+        )
 
     def busy_s(self) -> float:
         """CPU seconds its workers have used."""
@@ -283,6 +287,15 @@ def alive(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return _stat(pid)[0] != "Z"
     return False
+
+
+def files_of(pid: int) -> list[str]:
+    """What its descriptors lead to, standard input first."""
+    files = []
+    for entry in sorted(Path(f"/proc/{pid}/fd").iterdir(), key=lambda each: int(each.name)):
+        with contextlib.suppress(FileNotFoundError):  # Closed meanwhile.
+            files.append(os.readlink(entry))
+    return files
 
 
 def parent_of(pid: int) -> int:

@@ -505,7 +505,6 @@ def test_a_node_listens_on_a_unix_socket(folder: Path) -> None:
 
 def test_the_demo_generates_originals_and_prints_their_urls(folder: Path) -> None:
     node = Served(folder, "--demo").until_ready()
-    code, _, _ = 0, [], ""
     try:
         urls = []
         assert node.process.stdout is not None
@@ -529,8 +528,9 @@ def test_the_demo_generates_originals_and_prints_their_urls(folder: Path) -> Non
     finally:
         node.process.terminate()
         node.process.communicate(timeout=LONGEST_S)
-    assert node.process.returncode == 0 == code
-    assert len(list((folder / "cache").glob("*originals/*"))) == 6
+    assert node.process.returncode == 0
+    painted = {"lake.jpg", "tower.jpg", "poppies.jpg", "bottle.png", "orbit.gif", "marble.webp"}
+    assert {path.name for path in (folder / "cache").glob("*originals/*")} >= painted
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,10 @@ from tests.stories.fleet import (
     command_of,
     cpu_s,
     descendants,
+    files_of,
     get,
     get_all,
     origin,
-    parent_of,
     running,
     send_signal,
 )
@@ -211,27 +211,18 @@ async def test_the_first_processes_are_copies_of_the_command(originals: Path) ->
             assert two.process is not None
             command = command_of(two.process.pid)
             assert pipe in files_of(two.process.pid)
-            children = [pid for pid in descendants(two.process.pid) if parent_of(pid) == two.process.pid]
+            children = set(descendants(two.process.pid)) - set(two.workers())
             assert [command_of(pid) for pid in children] == [command] * 3
-            assert not any(pipe in files_of(pid) for pid in children)
+            assert not any(pipe in files_of(pid) for pid in [*children, *two.workers()])
             assert {files_of(pid)[0] for pid in children} == {"/dev/null"}
             front = next(pid for pid in children if pid != two.back())
             send_signal(front, signal.SIGKILL)
             await eventually(lambda: two.metric("calotype_processes_replaced_total", role="front") == 1)
-            after = [pid for pid in descendants(two.process.pid) if parent_of(pid) == two.process.pid]
+            after = set(descendants(two.process.pid)) - set(two.workers())
             assert sorted(command_of(pid) == command for pid in after) == [False, True, True]
     finally:
         os.close(inherited)
         os.close(handed_on)
-
-
-def files_of(pid: int) -> list[str]:
-    """What its descriptors lead to, standard input first."""
-    files = []
-    for entry in sorted(Path(f"/proc/{pid}/fd").iterdir(), key=lambda each: int(each.name)):
-        with contextlib.suppress(FileNotFoundError):  # Closed meanwhile.
-            files.append(os.readlink(entry))
-    return files
 
 
 @pytest.mark.parametrize("to", ["supervisor", "everybody"])
