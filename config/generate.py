@@ -299,16 +299,18 @@ def dialect_pages() -> dict[str, str]:
 
 
 def client_tables() -> dict[str, str]:
-    """The tables of parameters in `clients/`, by path below it."""
+    """The tables of parameters of the clients and of the playground, by path."""
     tokens = json.loads((ROOT / "clients" / "parameters.json").read_text())
     by_name = {re.sub("_(.)", lambda found: found[1].upper(), name): token for name, token in tokens.items()}
     rows = "".join(f'    "{name}": "{token}",\n' for name, token in tokens.items())
     javascript = "".join(f'  {name}: "{token}",\n' for name, token in by_name.items())
     return {
-        "python/calotype_urls/_parameters.py": '"""Made by `./run fix` from clients/parameters.json."""\n\n'
+        "clients/python/calotype_urls/_parameters.py": '"""Made by `./run fix` from clients/parameters.json."""\n\n'
         f'PARAMETERS = {{\n{rows}}}\n"""The parameters by name, with their tokens in URLs, in the order in which they are written."""\n',
-        "javascript/parameters.js": f"// Made by `./run fix` from clients/parameters.json.\nexport const PARAMETERS = {{\n{javascript}}};\n",
-        "javascript/parameters.d.ts": "// Made by `./run fix` from clients/parameters.json.\nexport declare const PARAMETERS: {\n"
+        "clients/javascript/parameters.js": f"// Made by `./run fix` from clients/parameters.json.\nexport const PARAMETERS = {{\n{javascript}}};\n",
+        "proxy/edge/admin/pages/parameter_names.js": "// Made by `./run fix` from clients/parameters.json.\n"
+        f"export const NAMES = {json.dumps({token: name for name, token in tokens.items()})};\n",
+        "clients/javascript/parameters.d.ts": "// Made by `./run fix` from clients/parameters.json.\nexport declare const PARAMETERS: {\n"
         + "".join(f"  readonly {name}: string;\n" for name in by_name)
         + "};\n",
     }
@@ -319,6 +321,6 @@ if __name__ == "__main__":
     for page, text in dialect_pages().items():
         (ROOT / "docs" / "dialects" / page).write_text(text)
     for path, text in client_tables().items():
-        (ROOT / "clients" / path).write_text(text)
+        (ROOT / path).write_text(text)
     (ROOT / "config" / "default.toml").write_text(default_toml())
     (ROOT / "docs" / "configuration.md").write_text(configuration_md())

@@ -8,7 +8,7 @@ import click
 
 from proxy.cli.examples import example
 from proxy.cli.options import config_option, json_option, one_line, settings_of, sign_options
-from proxy.cli.url import SignOptions, signed_url
+from proxy.node.signed_urls import SignOptions, signed_url
 
 
 @click.command(

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
@@ -12,19 +12,9 @@ from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.core.errors import BadTransform, UnknownRoute
 from proxy.core.url.dialects.native.urls import parse_tokens, path_url, query_url
-from proxy.core.url.mounts import Mount, Rules, Signing, host_name, mount_named, only_mount, route
-from proxy.core.url.signing import sign
-from proxy.core.url.target import cut, origin_and_target
+from proxy.core.url.mounts import Mount, Rules, mount_named, only_mount
 from proxy.node import factory
-
-
-class SignOptions(NamedTuple):
-    """The key to sign with, None for the mount's first; the validity in seconds; the domain and the session."""
-
-    key_id: str | None = None
-    seconds: float | None = None
-    domain: str = ""
-    session: str = ""
+from proxy.node.signed_urls import SignOptions, signed_target
 
 
 def variant_url(
@@ -53,18 +43,8 @@ def variant_url(
     if signing is not None:
         if chosen is None:
             raise ConfigError("mounts: there is none; add a [sources.NAME] table")
-        target = _signed(settings, chosen, target, signing)
+        target = signed_target(settings, chosen, target, signing)
     return origin + target
-
-
-def signed_url(settings: Settings, url: str, *, mount: str | None, signing: SignOptions) -> str:
-    """`url`, absolute or a bare target, with its signature. Raises ConfigError, BadUrl or UnknownRoute."""
-    origin, target = origin_and_target(url)
-    cut(target)
-    chosen = route(factory.mounts(settings), host_name(origin.partition("://")[2]), target)
-    if mount not in (None, chosen.name):
-        raise ConfigError(f"--mount: this URL belongs to mount {chosen.name}")
-    return origin + _signed(settings, chosen, target, signing)
 
 
 def chosen_mount(rules: Rules, name: str | None) -> Mount | None:
@@ -78,31 +58,6 @@ def chosen_mount(rules: Rules, name: str | None) -> Mount | None:
         return mount_named(rules, name)
     except UnknownRoute:
         raise ConfigError(f"--mount: no mount has this name; the mounts are {names}") from None
-
-
-def _signed(settings: Settings, mount: Mount, target: str, signing: SignOptions) -> str:
-    if not mount.is_native:
-        raise ConfigError(
-            f"mounts.{mount.name}.dialect: is {mount.dialect.name}; sign its URLs with a client library of that vendor"
-        )
-    if mount.signing is Signing.OFF:
-        raise ConfigError(f"mounts.{mount.name}.signing: is off; set it to optional or required")
-    key_id = signing.key_id or next(iter(mount.keys))
-    if key_id not in mount.keys:
-        raise ConfigError(f"--key: mount {mount.name} has no key with this id")
-    if signing.session and not settings.signing.session:
-        raise ConfigError("signing.session: must name the cookie or header for --session")
-    if signing.seconds is not None and signing.seconds < 1:
-        raise ConfigError("--expires: must be at least one second")
-    until_s = None if signing.seconds is None else int(factory.wall() + signing.seconds)
-    return sign(
-        target,
-        mount.keys[key_id],
-        until_s=until_s,
-        key_id=signing.key_id or "",
-        domain=signing.domain,
-        session=signing.session,
-    )
 
 
 @click.command(

@@ -164,13 +164,14 @@ class AdminScope(StrEnum):
     PURGE = "purge"
     EVENTS = "events"
     READ = "read"
+    SIGN = "sign"
 
 
 class TokenSection(Section):
     token: Annotated[SecretStr, _long(_MIN_TOKEN_BYTES)]
     """A bearer token, 16 bytes or more."""
     scopes: Annotated[tuple[AdminScope, ...], Field(min_length=1)]
-    """Scopes of the token: upload, warm, purge, events, read."""
+    """Scopes of the token: upload, warm, purge, events, read, sign."""
 
 
 class AdminSection(Section):
@@ -181,8 +182,8 @@ class AdminSection(Section):
     token: Annotated[SecretStr, _long(_MIN_TOKEN_BYTES, or_empty=True)] = SecretStr("")
     """Bearer token with every scope, 16 bytes or more. Without a token, host must be a loopback address."""
     tokens: Annotated[dict[str, TokenSection], AfterValidator(checked_names)] = {}
-    """Bearer tokens with some of the scopes upload, warm, purge, events and read, such as the secret of a store's
-    webhook."""
+    """Bearer tokens with some of the scopes upload, warm, purge, events, read and sign, such as the secret of a
+    store's webhook."""
 
 
 class EagerSection(Section):

@@ -26,6 +26,7 @@ class AccessRecord:
     settings: tuple[str, ...] = ()
     status: int = 0
     bytes: int = 0
+    original_bytes: int = 0
     seconds: float = 0.0
     timings: Timings = NO_TIMINGS
     client: str = ""
@@ -36,3 +37,4 @@ class AccessRecord:
         self.outcome, self.tier = delivery.outcome, delivery.tier
         self.key, self.format = delivery.key.digest, delivery.key.format or ""
         self.timings = delivery.timings
+        self.original_bytes = delivery.original_bytes

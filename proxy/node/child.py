@@ -35,7 +35,7 @@ from proxy.telemetry.event_log import open_log
 from proxy.telemetry.log_writer import LogWriter
 from proxy.telemetry.loop_monitor import LoopMonitor
 from proxy.telemetry.metrics import PrometheusMetrics
-from proxy.telemetry.slowest import Slow
+from proxy.telemetry.recent import Recent
 
 MAX_CONNECTIONS = 512
 RETIRE_TIMEOUT_S = 0.5
@@ -73,7 +73,7 @@ class Report:
 
     missing: MissingParts
     metrics: list[Metric]
-    slowest: list[Slow]
+    recent: Recent
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ async def _obey_supervisor(channel: Channel, half: Front | Back, metrics: Promet
 
     def report() -> Report:
         missing = half.missing() if isinstance(half, Back) else MissingParts.NOTHING
-        return Report(missing, list(metrics.registry.collect()), metrics.slowest.top())
+        return Report(missing, list(metrics.registry.collect()), metrics.recent())
 
     try:
         await channel.send(report())

@@ -15,7 +15,7 @@ import structlog
 
 import proxy
 from proxy.config.errors import ConfigError
-from proxy.config.sections import DirectorySection, HttpSection, MountSection, S3Section
+from proxy.config.sections import AdminScope, DirectorySection, HttpSection, MountSection, S3Section
 from proxy.config.settings import Settings
 from proxy.core.cache.generations import Generations
 from proxy.core.cache.tags import TaggedMount
@@ -270,7 +270,9 @@ def auth(settings: Settings) -> AdminAuth:
     """Tokens and scopes of the admin listener."""
     admin = settings.admin
     tokens = {each.token.get_secret_value(): frozenset(each.scopes) for each in admin.tokens.values()}
-    return AdminAuth(admin.token.get_secret_value(), tokens, wall)
+    if token := admin.token.get_secret_value():
+        tokens[token] = frozenset(AdminScope)
+    return AdminAuth(tokens, frozenset(AdminScope), wall)
 
 
 def purge_hook(settings: Settings, mounts: Callable[[], Iterable[Mount]]) -> PurgeHook | None:

@@ -52,7 +52,9 @@ class Front:
             "calotype_log_lines_dropped", "Log lines that were not read in time.", lambda: out.dropped
         )
         are_written = settings.log.level in ("debug", "info")
-        self.access_log = AccessLog(metrics.registry, out, self._traces, are_written=are_written)
+        self.access_log = AccessLog(
+            metrics.registry, out, self._traces, last_errors=metrics.last_errors, are_written=are_written
+        )
         self.deliver = Deliver(memory, producer, flights, factory.clock)
         self._upstream = factory.upstream(settings)
         metrics.watch(

@@ -10,19 +10,24 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.core.admin.commands import ListOriginals
+from proxy.core.errors import BadRequest
 from proxy.core.net.trusted_proxies import TrustedProxies
 from proxy.core.url.dialects.native.examples import path_parameters
 from proxy.edge.admin.app import admin_app
 from proxy.edge.public.handler import PublicHandler
 from proxy.edge.public.server import AdminAppRunner, ConnectionRunner, ConnectionServer
+from proxy.local.tasks import Tasks
 from proxy.node import factory
+from proxy.node.signed_urls import SignOptions, signed_url
 from proxy.node.sockets import admin_sockets, url_of
 from proxy.node.systemd import Systemd
 from proxy.ports.operations import CommandDispatcher
+from proxy.telemetry.history import History
 from proxy.telemetry.metrics import PrometheusMetrics
-from proxy.telemetry.slowest import Slow
+from proxy.telemetry.recent import Recent
 
 KEEPALIVE_S = 15.0
 LINGER_S = 1.0
@@ -68,7 +73,7 @@ async def admin_listener(
     settings: Callable[[], Settings],
     systemd: Systemd,
     registry: CollectorRegistry,
-    gather: Callable[[], Awaitable[list[Slow]]],
+    gather: Callable[[], Awaitable[Recent]],
     not_ready: Callable[[], Awaitable[list[str]]],
     dispatcher: CommandDispatcher,
     log: structlog.typing.FilteringBoundLogger,
@@ -83,19 +88,34 @@ async def admin_listener(
         names = {mount.name for mount in native}
         listed: Any = await dispatcher.execute(ListOriginals(LISTED_ORIGINALS))
         return {
-            "mounts": [{"name": mount.name, "prefix": mount.prefix} for mount in native],
+            "mounts": [
+                {"name": each.name, "prefix": each.prefix, "signing": each.signing} for each in native
+            ],
             "originals": [(name, key) for name, key in listed if name in names],
             "parameters": path_parameters(),
         }
 
+    def sign(url: str, seconds: float | None) -> str:
+        try:
+            return signed_url(settings(), url, mount=None, signing=SignOptions(seconds=seconds))
+        except ConfigError as reason:
+            raise BadRequest(str(reason)) from None
+
+    history = History(registry, factory.wall)
+
+    async def remembered() -> dict[str, object]:
+        return {**(await gather())._asdict(), "history": list(history.totals)}
+
+    tasks = Tasks()
     app = admin_app(
         auth=factory.auth(settings()),
         spool=settings().disk_path() / "uploads",
         max_bytes=lambda: int(settings().limits.original_max_bytes),
         registry=registry,
-        gather=gather,
+        gather=remembered,
         not_ready=not_ready,
         playground=playground,
+        sign=sign,
         public_port=lambda: 0 if settings().server.socket else settings().server.port,
         clock=factory.clock,
         dispatcher=dispatcher,
@@ -114,8 +134,10 @@ async def admin_listener(
     url = url_of(sockets)
     try:
         await listen(runner, sockets)
+        tasks.start(history.watch(gather), "history")
         yield url
     finally:
+        await tasks.close()
         await runner.cleanup()
 
 

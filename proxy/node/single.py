@@ -25,7 +25,7 @@ from proxy.ports.operations import CommandDispatcher
 from proxy.telemetry.log_writer import LogWriter
 from proxy.telemetry.loop_monitor import LoopMonitor
 from proxy.telemetry.metrics import PrometheusMetrics
-from proxy.telemetry.slowest import Slow
+from proxy.telemetry.recent import Recent
 
 
 @dataclass(slots=True, eq=False)
@@ -81,8 +81,9 @@ class SingleProcessNode:
             async def not_ready() -> list[str]:
                 return reasons(self.phase, {"back": back.missing()})
 
-            async def gather() -> list[Slow]:
-                return self.metrics.slowest.top()
+            async def gather() -> Recent:
+                front.access_log.flush()
+                return self.metrics.recent()
 
             admin = admin_listener(
                 lambda: self.settings,

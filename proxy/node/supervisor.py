@@ -35,7 +35,7 @@ from proxy.ports.operations import CommandDispatcher
 from proxy.telemetry.aggregate import AggregatedMetrics
 from proxy.telemetry.loop_monitor import LoopMonitor
 from proxy.telemetry.metrics import PrometheusMetrics
-from proxy.telemetry.slowest import Slow
+from proxy.telemetry.recent import Recent, merged
 
 RESTART_PAUSE_S = 0.5
 REPORT_INTERVAL_S = 1.0
@@ -249,10 +249,10 @@ class Supervisor:
 
         return await asyncio.gather(*(of(slot) for slot in self._slots))
 
-    async def _gather(self) -> list[Slow]:
+    async def _gather(self) -> Recent:
         reports = await self._reports()
         self.aggregated.gather("supervisor", list(self.metrics.registry.collect()))
-        return [slow for report in reports if report is not None for slow in report.slowest]
+        return merged(report.recent for report in reports if report is not None)
 
     async def _not_ready(self) -> list[str]:
         halves = {}

@@ -20,6 +20,7 @@ from proxy.core.cache.delivery import VALIDATOR, Outcome
 from proxy.core.image.formats import OUTPUTS, Format
 from proxy.core.masking import without_secrets
 from proxy.core.url.signing import unsigned
+from proxy.telemetry.last_errors import LastError, LastErrors
 from proxy.telemetry.log_writer import LogWriter
 from proxy.telemetry.metrics import SECONDS
 from proxy.telemetry.traces import Traces
@@ -78,10 +79,12 @@ class AccessLog:
         out: LogWriter,
         traces: Traces | None = None,
         *,
+        last_errors: LastErrors,
         are_written: bool = True,
     ) -> None:
         """Without `are_written`, requests are counted and traced, but not logged."""
         self._traces = traces
+        self._last_errors = last_errors
         self._are_written = are_written
         self._out = out
         self._encoder = msgspec.json.Encoder()
@@ -90,6 +93,7 @@ class AccessLog:
         self._shown = lru_cache(_CACHED_TARGETS)(_shown)
         self._counts: Counter[tuple[str, str, str, int]] = Counter()
         self._sent_bytes: Counter[tuple[str, str]] = Counter()
+        self._saved_bytes: Counter[str] = Counter()
         self._buckets = [0] * (len(SECONDS) + 1)
         self._seconds = 0.0
         self.used_keys: set[str] = set()
@@ -108,6 +112,7 @@ class AccessLog:
         for mount in (*mounts, _NONE):
             self._counts.update({(mount, *answer): 0 for answer in answers})
             self._sent_bytes.update({(mount, kind): 0 for kind in _FORMATS})
+            self._saved_bytes[mount] += 0
 
     def flush(self) -> None:
         """Counts and writes the pending records."""
@@ -115,10 +120,18 @@ class AccessLog:
             self._timer.cancel()
             self._timer = None
         records, self._records = self._records, []
-        for _, record in records:
+        for at_s, record in records:
             mount = record.mount or _NONE
             self._counts[mount, record.outcome or Outcome.FAILED, record.tier or _NONE, record.status] += 1
             self._sent_bytes[mount, record.format or _NONE] += record.bytes
+            if (
+                record.original_bytes > record.bytes > 0
+                and record.status == 200
+                and record.format != Format.INFO
+            ):
+                self._saved_bytes[mount] += record.original_bytes - record.bytes
+            if record.error:
+                self._last_errors.add(self._error(at_s, record))
             self._buckets[bisect_left(SECONDS, record.seconds)] += 1
             self._seconds += record.seconds
             if record.key and record.tier != "source" and len(self.used_keys) < MAX_USED_KEYS:
@@ -159,6 +172,13 @@ class AccessLog:
         )
         for labels, sent_bytes in self._sent_bytes.items():
             sent.add_metric(list(labels), sent_bytes)
+        saved = CounterMetricFamily(
+            "calotype_saved_bytes",
+            "Bytes that whole pictures had less than their originals, by mount.",
+            labels=["mount"],
+        )
+        for mount, saved_bytes in self._saved_bytes.items():
+            saved.add_metric([mount], saved_bytes)
         seconds = HistogramMetricFamily("calotype_request_seconds", "Time from request to response.")
         bounds = [*(str(bound) for bound in SECONDS), "+Inf"]
         seconds.add_metric([], list(zip(bounds, accumulate(self._buckets), strict=True)), self._seconds)
@@ -172,7 +192,11 @@ class AccessLog:
             "Requests refused because the queue was full.",
             value=outcome_counts[Outcome.SHED],
         )
-        return [requests, sent, seconds, collapsed, shed]
+        return [requests, sent, saved, seconds, collapsed, shed]
+
+    def _error(self, at_s: float, record: AccessRecord) -> LastError:
+        target = self._shown(record.unsigned_target or record.target)
+        return LastError(at_s, record.status, record.error, record.detail, record.mount, target)
 
     def _line(self, at_s: float, record: AccessRecord) -> AccessLine:
         line = AccessLine(

@@ -13,6 +13,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from proxy.core.cache.delivery import Timings
 from proxy.core.image.formats import OUTPUTS, Format
 from proxy.core.image.original import OriginalRef
+from proxy.telemetry.last_errors import LastErrors
+from proxy.telemetry.recent import Recent
 from proxy.telemetry.slowest import Slowest
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -33,6 +35,7 @@ class PrometheusMetrics:
     def __init__(self, process: str = "node") -> None:
         self.registry = CollectorRegistry()
         self.slowest = Slowest()
+        self.last_errors = LastErrors()
         ProcessCollector(registry=self.registry)
         self.watch(
             "calotype_descriptors_share",
@@ -89,6 +92,9 @@ class PrometheusMetrics:
 
     def tier_failed(self, tier: str, kind: str) -> None:
         self._tier_errors.labels(tier, kind).inc()
+
+    def recent(self) -> Recent:
+        return Recent(self.slowest.top(), self.last_errors.top())
 
     def reloaded(self, outcome: str) -> None:
         self._reloads.labels(outcome).inc()

@@ -33,9 +33,11 @@ WRITERS = 8
 MAX_OBJECT_BYTES = 64 * 2**20
 DIGEST = "calotype-digest"
 ORIGINAL_METADATA = "calotype-original"
-NOTICE_METADATA = "calotype-notice"
 """The metadata key for source and key of the original, percent-encoded; `calotype gc` reads it."""
+NOTICE_METADATA = "calotype-notice"
+ORIGINAL_BYTES_METADATA = "calotype-original-bytes"
 _MAX_ORIGINAL_CHARS = 1500
+_MAX_SIZE_DIGITS = 18
 _USAGE_FOLDER = "asked"
 _VERIFIED_ENTRIES = 20_000
 _SIGNED_ENTRIES = 10_000
@@ -109,7 +111,20 @@ class NoFlags:
 def _metadata(variant: Variant) -> dict[str, str]:
     encoded = quote(variant.of, safe=":/")
     original = {ORIGINAL_METADATA: encoded} if variant.of and len(encoded) <= _MAX_ORIGINAL_CHARS else {}
-    return original | ({NOTICE_METADATA: variant.notice} if variant.notice else {})
+    details = {NOTICE_METADATA: variant.notice, ORIGINAL_BYTES_METADATA: str(variant.original_bytes or "")}
+    return original | {name: value for name, value in details.items() if value}
+
+
+def _variant(body: bytes, metadata: Mapping[str, str]) -> Variant:
+    """The variant with the details that its metadata have; the digest tells if they are damaged."""
+    size = metadata.get(ORIGINAL_BYTES_METADATA, "")
+    return Variant(
+        body=body,
+        notice=metadata.get(NOTICE_METADATA, ""),
+        original_bytes=int(size)
+        if size.isascii() and size.isdecimal() and len(size) < _MAX_SIZE_DIGITS
+        else 0,
+    )
 
 
 @dataclass(slots=True, eq=False)
@@ -161,7 +176,7 @@ class BucketTier:
                 else self.flags.mark_absent(key.digest)
             )
             return None
-        variant = Variant(body=found.body, notice=found.metadata.get(NOTICE_METADATA, ""))
+        variant = _variant(found.body, found.metadata)
         if found.metadata.get(DIGEST) != digest(key, variant):
             self.metrics.tier_failed(self.name, "damaged")
             await self.flags.unmark(key.digest)

@@ -17,7 +17,7 @@ from django.utils.html import conditional_escape
 from hypothesis import given
 from markupsafe import Markup
 
-from config.generate import client_tables
+from config.generate import ROOT, client_tables
 from proxy.core.url.dialects.native.params import PATH
 from proxy.core.url.dialects.native.urls import parse_tokens
 from proxy.core.url.signing import verify
@@ -33,7 +33,7 @@ def test_the_table_has_every_parameter_in_the_order_of_urls() -> None:
 
 @pytest.mark.parametrize("path", client_tables())
 def test_the_generated_files_are_up_to_date(path: str) -> None:
-    assert (CLIENTS / path).read_text() == client_tables()[path]
+    assert (ROOT / path).read_text() == client_tables()[path]
 
 
 @given(cases)

@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from proxy.edge.admin.app import COOKIE
+from proxy.edge.admin.auth import COOKIE, CSRF_HEADER
 from proxy.node.readiness import Phase
 from tests.http.conftest import Running, running, shares_node
 from tests.support import pictures
@@ -96,12 +97,12 @@ async def test_metrics_have_a_series_for_each_mount_from_the_start(tmp_path: Pat
 
 
 async def test_pages_load_nothing_from_other_origins(node: Running) -> None:
-    for target in ("/", "/login", "/page.css", "/status.js"):
+    for target in ("/", "/login", "/page.css", "/page.js", "/status.css", "/status.js"):
         answer = await node.get(target, admin=True)
         assert answer.status == 200
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert answer.headers["Cache-Control"] == "no-store"
-        assert b"//" not in re.sub(rb"^\s*//.*$", b"", answer.body, flags=re.M), "no asset of another place"
+        assert b"//" not in re.sub(rb"(^|  )//.*$", b"", answer.body, flags=re.M), "no asset of another place"
 
 
 async def test_pages_and_api_need_the_token(tmp_path: Path) -> None:
@@ -143,3 +144,134 @@ async def test_an_expired_cookie_is_refused(tmp_path: Path, monkeypatch: pytest.
         entered = await post(node, "/login", f"token={TOKEN}")
         value = entered.headers["Set-Cookie"].partition(";")[0]
         assert (await node.get("/v1/status", admin=True, Cookie=value)).status == 401
+
+
+READER, PURGER = "r" * 20, "p" * 20
+SCOPED = {
+    "reader": {"token": READER, "scopes": ["read"]},
+    "purger": {"token": PURGER, "scopes": ["read", "purge"]},
+    "hook": {"token": "h" * 20, "scopes": ["events"]},
+}
+
+
+async def log_in(node: Running, token: str) -> tuple[str, dict[str, Any]]:
+    """The cookie of a session, and what its page learns of it."""
+    entered = await post(node, "/login", f"token={token}")
+    cookie = entered.headers["Set-Cookie"].partition(";")[0]
+    return cookie, json.loads((await node.get("/session.json", admin=True, Cookie=cookie)).body)
+
+
+async def purge(node: Running, **headers: str) -> int:
+    url = node.node.admin_url + "/v1/purge"
+    async with node.client.post(url, json={"original": "a.jpg"}, headers=headers) as response:
+        return response.status
+
+
+async def test_a_session_has_the_scopes_of_its_token(tmp_path: Path) -> None:
+    async with running(tmp_path, admin={"port": 0, "token": TOKEN, "tokens": SCOPED}) as node:
+        own = {"Origin": node.node.admin_url}
+        for token, scopes, status in (
+            (TOKEN, ["events", "purge", "read", "sign", "upload", "warm"], 200),
+            (PURGER, ["purge", "read"], 200),
+            (READER, ["read"], 401),
+        ):
+            cookie, session = await log_in(node, token)
+            assert session["scopes"] == scopes
+            assert await purge(node, Cookie=cookie, **own, **{CSRF_HEADER: session["csrf"]}) == status
+        refused = await post(node, "/login", f"token={'h' * 20}")
+        assert (refused.status, "Set-Cookie" in refused.headers) == (401, False)
+        assert b"does not have the scope read" in refused.body
+
+
+async def test_a_write_with_the_cookie_needs_its_origin_and_its_csrf_token(tmp_path: Path) -> None:
+    async with running(tmp_path, admin={"port": 0, "token": TOKEN, "tokens": SCOPED}) as node:
+        (cookie, session), (_, other) = await log_in(node, TOKEN), await log_in(node, PURGER)
+        own, csrf = node.node.admin_url, session["csrf"]
+        for origin, header in (
+            (None, csrf), ("null", csrf), ("https://shop.example", csrf), (f"{own}0", csrf), (f"{own}.shop.example", csrf),
+            (own, None), (own, ""), (own, other["csrf"]), (own, csrf[:-1]), (own, "é"),
+        ):  # fmt: skip
+            given = {"Origin": origin, CSRF_HEADER: header}
+            headers = {name: value for name, value in given.items() if value is not None}
+            assert await purge(node, Cookie=cookie, **headers) == 401, given
+        assert await purge(node, Cookie=cookie, Origin=own, **{CSRF_HEADER: csrf}) == 200
+        # A token that is sent decides by itself.
+        assert (
+            await purge(
+                node, Cookie=cookie, Authorization=f"Bearer {READER}", Origin=own, **{CSRF_HEADER: csrf}
+            )
+            == 401
+        )
+
+
+async def test_without_a_token_pages_of_this_listener_may_write(node: Running) -> None:
+    assert json.loads((await node.get("/session.json", admin=True)).body)["csrf"] == ""
+    assert await purge(node, Origin=node.node.admin_url) == 200
+    assert await purge(node, Origin="https://shop.example") == 401
+    assert await purge(node, Origin="http://rebound.example", Host="rebound.example") == 401
+
+
+async def test_urls_are_signed_with_the_scope_sign_only(tmp_path: Path) -> None:
+    signer = {"token": "s" * 20, "scopes": ["sign"]}
+    mounts = {
+        "closed": {"source": "photos", "prefix": "/closed/", "signing": "required"},
+        "open": {"source": "photos", "dimensions": "any"},
+    }
+    changes: dict[str, Any] = {
+        "admin": {"port": 0, "token": TOKEN, "tokens": {**SCOPED, "signer": signer}},
+        "mounts": mounts,
+        "signing": {"keys": {"k": "k" * 32}},
+    }
+    async with running(tmp_path, **changes) as node:
+        temporary_file(node.originals, "a.png", pictures.quarters_as("png"))
+
+        async def sign(token: str, body: dict[str, object]) -> tuple[int, dict[str, Any]]:
+            headers = {"Authorization": f"Bearer {token}"}
+            url = node.node.admin_url + "/v1/sign"
+            async with node.client.post(url, json=body, headers=headers) as response:
+                return response.status, await response.json()
+
+        targets = ["/closed/w_20/a.png", "/closed/w_1234/a.png"]
+        status, found = await sign("s" * 20, {"urls": targets, "expires_s": 60})
+        assert status == 200
+        for signed, target in zip(found["urls"], targets, strict=True):
+            assert signed.startswith(f"{target}?exp=")
+            assert (await node.get(signed)).status == 200
+        assert (await sign(PURGER, {"urls": targets}))[0] == 401
+        for body, says in (
+            ({"urls": []}, "parameter urls must have 1 to 100 entries"),
+            ({"urls": targets, "expires_s": 0}, "expires_s"),
+            ({"urls": targets, "expires_s": 10**400}, ""),
+            ({"urls": ["/w_20/a.png"]}, "mounts.open.signing: is off"),
+            ({"urls": ["nowhere"]}, ""),
+        ):
+            status, problem = await sign("s" * 20, body)
+            assert status in (400, 404)
+            assert says in problem["detail"]
+
+
+async def test_saved_bytes_are_those_that_whole_pictures_had_less_than_their_originals(node: Running) -> None:
+    original = (await node.get("/original/photo.jpg")).body
+    answers = [await node.get("/w_50,f_webp/photo.jpg") for _ in range(3)]
+    await node.get("/w_50,f_webp/photo.jpg", Range="bytes=0-9")
+    await node.get("/w_50,f_webp/photo.jpg", method="HEAD")
+    await node.get("/info/photo.jpg")
+    assert (await node.get("/w_2000,c_scale,f_png/photo.jpg")).status == 200, "more bytes than it"
+    saved = sum(len(original) - len(answer.body) for answer in answers)
+    assert await node.metric("calotype_saved_bytes_total", mount="all") == saved
+
+
+async def test_the_status_document_has_the_last_errors_and_the_history(node: Running) -> None:
+    for _ in range(2):
+        await node.get("/w_50/missing.jpg")
+    document = json.loads((await node.get("/v1/status", admin=True)).body)
+    [error] = document["errors"]
+    assert (error["status"], error["error"], error["mount"], error["count"]) == (
+        404,
+        "original-not-found",
+        "all",
+        2,
+    )
+    assert "missing.jpg" in error["detail"]
+    [totals, *_] = document["history"]
+    assert len(totals) == 7

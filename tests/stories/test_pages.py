@@ -1,10 +1,12 @@
 """The gallery and the playground in a real browser: what people can see, reach and copy."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.stories.fleet import Node, running
@@ -177,3 +179,54 @@ async def test_the_playground_needs_the_token(tmp_path: Path, browser: Browser) 
         page = (await opened(browser, playground(node), WIDE)).page
         await expect(page.get_by_role("button")).to_be_visible()
         assert page.url.endswith("/login")
+
+
+async def test_the_playground_signs_and_uploads_with_the_rights_of_its_session(
+    tmp_path: Path, browser: Browser
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/lake.jpg").write_bytes(pictures.photo_as("jpeg", 300, 200))
+    reader = {"token": "r" * 32, "scopes": ["read"]}
+    node = Node(
+        tmp_path / "node",
+        sources={"photos": {"path": str(tmp_path / "in")}},
+        mounts={"all": {"source": "photos", "signing": "required"}},
+        signing={"keys": {"k": "k" * 32}},
+    )
+    node.override("admin", token="t" * 32, tokens={"reader": reader})
+    with running(node):
+        watched = await opened(browser, playground(node), WIDE)
+        page = watched.page
+        await log_in(page, "t" * 32)
+        await page.goto(playground(node, "#original=lake.jpg&transform=w_123,f_auto"))
+        await expect(page.locator("#facts")).to_contain_text("123 × 82")
+        signed = await page.get_by_label("URL", exact=True).input_value()
+        assert (await page.context.request.get(signed)).status == 200
+        await page.set_input_files(
+            "#file", {"name": "new.png", "mimeType": "image/png", "buffer": pictures.cut_out_as("png")}
+        )
+        await expect(page.locator("#original")).to_have_value(re.compile(r".+/new\.png"))
+        await expect(page.locator("#facts")).to_contain_text("image/")
+        other = (await opened(browser, playground(node), WIDE)).page
+        await log_in(other, "r" * 32)
+        await other.goto(playground(node, "#original=lake.jpg&transform=w_123,f_auto"))
+        await expect(other.locator("#problem")).to_contain_text("signed URLs only")
+        assert not await other.is_visible("#upload")
+        assert await other.is_disabled("#sign")
+
+
+async def log_in(page: Page, token: str) -> None:
+    await page.fill("input[name=token]", token)
+    await page.click("button")
+    await page.wait_for_url(re.compile(r"/$"))
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (NARROW, "dark")])
+async def test_gallery_and_playground_are_accessible(
+    node: Node, browser: Browser, size: dict[str, int], scheme: str
+) -> None:
+    for url, ready in ((node.url, "figure[data-original] .facts"), (playground(node), "#formats td")):
+        page = (await opened(browser, url, size, scheme)).page
+        await page.locator(ready).last.wait_for()
+        found = await Axe().run(page)
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found.response["violations"]] == []

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from proxy.core.access_record import AccessRecord
 from proxy.core.cache.delivery import Outcome
 from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.last_errors import LastErrors
 from proxy.telemetry.log_writer import LogWriter
 
 
@@ -18,7 +19,7 @@ def test_a_failed_request_is_logged_with_its_reason(readable: bool) -> None:
     with os.fdopen(writing, "w") as stream, os.fdopen(reading) as lines:
         out = LogWriter(stream)
         out.readable = readable
-        access_log = AccessLog(CollectorRegistry(), out)
+        access_log = AccessLog(CollectorRegistry(), out, last_errors=LastErrors())
         failed = AccessRecord("GET", "/w_10/a.jpg", Outcome.FAILED, error="source-unavailable", status=502)
         failed.detail = "the source did not give the original: it answers 503"
         for record in (failed, AccessRecord("GET", "/w_10/b.jpg", Outcome.HIT, "memory", status=200)):

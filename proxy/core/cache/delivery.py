@@ -15,10 +15,12 @@ from proxy.core.cache.keys import CacheKey
 class Variant:
     """The bytes of an entry of the tiers: a picture, or the JSON of facts, identities and tags. `of` is its original,
     `source:key`; empty if the entry comes from a tier. `notice` is what `Calotype-Notice` says of this picture whatever
-    URL it has: at most 255 characters of ASCII, kept in every tier."""
+    URL it has: at most 255 characters of ASCII, kept in every tier, as is `original_bytes`, the size of its first original;
+    0 if that is unknown."""
 
     body: bytes = field(repr=False)
     notice: str = ""
+    original_bytes: int = 0
     of: str = field(default="", compare=False, repr=False)
 
 
@@ -72,8 +74,8 @@ class Delivery:
 
     `tier` is that of a hit, VALIDATOR for the client's own copy; `stored` is whether a tier has accepted a miss.
     `freshness` is as in ResolvedKey. `provisional`: an original was not revalidated for the version in the URL.
-    `location`, if not empty, is the URL from which the client fetches the bytes. `notice` is that of the variant; empty
-    if the bytes are not in memory and were not looked up.
+    `location`, if not empty, is the URL from which the client fetches the bytes. `notice` and `original_bytes` are those
+    of the variant; empty and 0 if the bytes are not in memory and were not looked up.
     """
 
     key: CacheKey
@@ -84,6 +86,7 @@ class Delivery:
     freshness: tuple[Freshness, ...] = ()
     location: str = field(default="", repr=False)
     notice: str = ""
+    original_bytes: int = 0
     provisional: bool = False
 
 

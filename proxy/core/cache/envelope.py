@@ -1,8 +1,8 @@
 """A variant as bytes for a tier that can corrupt data: magic, key, format, length and digest, checked on every read.
 
 The envelope holds its own key, so that an entry under the wrong name is detected too. A tier that must store the bare
-picture stores the same digest beside it, and the notice. A variant with a notice has another magic: its length and the
-notice precede the body.
+picture stores the same digest beside it, and the details: the size of the original and the notice. A variant with details
+has another magic: the size, the length of the notice and the notice precede the body.
 """
 
 import hashlib
@@ -12,9 +12,10 @@ from proxy.core.cache.delivery import Variant
 from proxy.core.cache.keys import CacheKey
 from proxy.core.image.formats import Format
 
-_MAGIC, _MAGIC_OF_NOTICE = b"CALO1\n", b"CALO2\n"
+_MAGIC, _MAGIC_OF_DETAILS = b"CALO1\n", b"CALO3\n"
 _DIGEST_BYTES = 16
 _KEY_BYTES = 32
+_SIZE_BYTES = 8
 _FORMATS: tuple[Format | None, ...] = (None, *Format)
 OVERHEAD_BYTES = len(_MAGIC) + _KEY_BYTES + 1 + 8 + _DIGEST_BYTES
 
@@ -33,7 +34,7 @@ def seal(key: CacheKey, variant: Variant) -> bytes:
 
 
 def digest(key: CacheKey, variant: Variant) -> str:
-    """The digest to store beside a bare body, in hex: of key, format, length, notice and bytes."""
+    """The digest to store beside a bare body, in hex: of key, format, length, details and bytes."""
     payload = _payload(variant)
     return _digest(_head(key, variant, payload), payload).hex()
 
@@ -44,7 +45,7 @@ def unseal(key: CacheKey, sealed: bytes) -> Variant | Damaged:
         sealed[: OVERHEAD_BYTES - _DIGEST_BYTES],
         memoryview(sealed)[OVERHEAD_BYTES - _DIGEST_BYTES :],
     )
-    if len(sealed) < OVERHEAD_BYTES or not head.startswith((_MAGIC, _MAGIC_OF_NOTICE)):
+    if len(sealed) < OVERHEAD_BYTES or not head.startswith((_MAGIC, _MAGIC_OF_DETAILS)):
         return Damaged("header")
     if head[len(_MAGIC) : len(_MAGIC) + _KEY_BYTES].hex() != key.digest:
         return Damaged("key")
@@ -57,19 +58,29 @@ def unseal(key: CacheKey, sealed: bytes) -> Variant | Damaged:
         return Damaged("format")
     if head.startswith(_MAGIC):
         return Variant(body=body)
-    end = 1 + body[0]
-    return Variant(body=body[end:], notice=body[1:end].decode("ascii", "replace"))
+    begin = _SIZE_BYTES + 1
+    end = begin + body[_SIZE_BYTES]
+    return Variant(
+        body=body[end:],
+        notice=body[begin:end].decode("ascii", "replace"),
+        original_bytes=int.from_bytes(body[:_SIZE_BYTES], "big"),
+    )
 
 
 def _payload(variant: Variant) -> bytes:
-    if not variant.notice:
+    if not _has_details(variant):
         return variant.body
     notice = variant.notice.encode("ascii", "replace")[:255]
-    return bytes([len(notice)]) + notice + variant.body
+    size = variant.original_bytes.to_bytes(_SIZE_BYTES, "big")
+    return b"".join((size, bytes([len(notice)]), notice, variant.body))
+
+
+def _has_details(variant: Variant) -> bool:
+    return bool(variant.notice or variant.original_bytes)
 
 
 def _head(key: CacheKey, variant: Variant, payload: bytes) -> bytes:
-    magic = _MAGIC_OF_NOTICE if variant.notice else _MAGIC
+    magic = _MAGIC_OF_DETAILS if _has_details(variant) else _MAGIC
     format_code = bytes([_FORMATS.index(key.format)])
     return magic + bytes.fromhex(key.digest) + format_code + len(payload).to_bytes(8, "big")
 

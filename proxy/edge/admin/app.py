@@ -16,8 +16,8 @@ import proxy
 from proxy.core.errors import CalotypeError, Internal, MethodNotAllowed, Unauthorized, UnknownRoute
 from proxy.core.url.target import checked_host
 from proxy.edge import problems, responses
-from proxy.edge.admin.auth import COOKIE, LOGIN_S, AdminAuth
-from proxy.edge.admin.operations import Handler, Operations, check_query
+from proxy.edge.admin.auth import COOKIE, LOGIN_S, AdminAuth, Session
+from proxy.edge.admin.operations import Handler, Operations, Sign, check_query
 from proxy.ports.clock import Clock
 from proxy.ports.operations import CommandDispatcher
 
@@ -36,19 +36,20 @@ def admin_app(
     spool: Path,
     max_bytes: Callable[[], int],
     registry: CollectorRegistry,
-    gather: Callable[[], Awaitable[object]],
+    gather: Callable[[], Awaitable[Mapping[str, object]]],
     not_ready: Callable[[], Awaitable[list[str]]],
     playground: Callable[[], Awaitable[Mapping[str, object]]],
     public_port: Callable[[], int],
+    sign: Sign,
     dispatcher: CommandDispatcher,
     clock: Clock,
     log: structlog.typing.FilteringBoundLogger,
 ) -> web.Application:
-    """The aiohttp application. `gather` is awaited before the registry is read and returns the slowest originals;
-    `not_ready` returns the reasons why the node is not ready, `playground` what that page chooses from; `public_port` is
-    that of the public listener, 0 if it has none."""
+    """The aiohttp application. `gather` is awaited before the registry is read and returns what the status document has
+    beside metrics; `not_ready` returns the reasons why the node is not ready, `playground` what that page chooses from;
+    `public_port` is that of the public listener, 0 if it has none."""
     exposition = make_aiohttp_handler(registry)
-    operations = Operations(dispatcher, auth, spool=spool, max_bytes=max_bytes)
+    operations = Operations(dispatcher, auth, sign, spool=spool, max_bytes=max_bytes)
     began_s = clock()
     files = {path.name: path.read_text() for path in _PAGES.iterdir()}
     document = msgspec.json.decode(files["openapi.json"])
@@ -69,7 +70,7 @@ def admin_app(
 
     async def status(request: web.Request) -> web.Response:
         check_query(request)
-        slowest = await gather()
+        recent = await gather()
         samples = [
             (sample.name, sample.labels, sample.value)
             for metric in registry.collect()
@@ -82,9 +83,14 @@ def admin_app(
                 "lacking": await not_ready(),
                 "uptime_s": clock() - began_s,
                 "metrics": samples,
-                "slowest": slowest,
+                **recent,
             }
         )
+
+    async def session(request: web.Request) -> web.Response:
+        check_query(request)
+        found = auth.session(request) or Session(frozenset({"read"}), "")  # The token itself was sent.
+        return responses.json_response({"scopes": sorted(found.scopes), "csrf": found.csrf})
 
     async def openapi(request: web.Request) -> web.Response:
         check_query(request)
@@ -116,11 +122,12 @@ def admin_app(
         if request.method == hdrs.METH_GET:
             return responses.page(files["login.html"], "text/html")
         form = parse_qs((await request.read())[:_MOST_FORM_BYTES].decode("utf-8", "replace"))
-        if not auth.is_master_token(form.get("token", [""])[0]):
-            return responses.page(
-                files["login.html"].replace("<!--wrong-->", "Invalid token."), "text/html", 401
-            )
-        return responses.logged_in(COOKIE, auth.cookie(), LOGIN_S)
+        try:
+            cookie = auth.cookie(form.get("token", [""])[0])
+        except Unauthorized as refusal:
+            text = files["login.html"].replace("<!--wrong-->", refusal.detail)
+            return responses.page(text, "text/html", 401)
+        return responses.logged_in(COOKIE, cookie, LOGIN_S)
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -149,10 +156,20 @@ def admin_app(
     operations.add_to(app.router)
     app.router.add_get("/v1/openapi.json", openapi)
     app.router.add_get("/v1/status", status)
+    app.router.add_get("/session.json", session)
     app.router.add_get("/favicon.ico", favicon)
     app.router.add_get("/playground", playground_page)
     app.router.add_get("/playground.json", playground_json)
-    for name in ("", "page.css", "status.js", "playground.css", "playground.js"):
+    for name in (
+        "",
+        "page.css",
+        "page.js",
+        "status.css",
+        "status.js",
+        "playground.css",
+        "playground.js",
+        "parameter_names.js",
+    ):
         app.router.add_get(f"/{name}", page)
     app.router.add_get("/login", login)
     app.router.add_post("/login", login)

@@ -1,10 +1,11 @@
-"""Authorization on the admin listener: bearer tokens with scopes, and a cookie for the pages."""
+"""Authorization on the admin listener: bearer tokens with scopes, and sessions of the pages, which a cookie names."""
 
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import suppress
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
@@ -13,65 +14,100 @@ from proxy.core.errors import Unauthorized
 from proxy.ports.clock import WallClock
 
 COOKIE = "calotype-admin"
+CSRF_HEADER = "X-CSRF-Token"
 LOGIN_S = 12 * 3600
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class AdminAuth:
-    """`token` grants every scope, each of `tokens` its own. Without `token` no token is required, and the listener
-    must be reachable from this machine only; a write must then not come from a page of another origin."""
+class Session(NamedTuple):
+    """What a page may do, and the value of `CSRF_HEADER` that its writes need."""
 
-    def __init__(self, token: str, tokens: Mapping[str, frozenset[str]], wall: WallClock) -> None:
-        self._token = token.encode()
-        self._tokens = {other.encode(): scopes for other, scopes in tokens.items()}
+    scopes: frozenset[str]
+    csrf: str
+
+
+class AdminAuth:
+    """`tokens` are the scopes of each token. Without tokens every call is allowed, and the listener must be reachable from
+    this machine only; a write must then not come from a page of another origin."""
+
+    def __init__(
+        self, tokens: Mapping[str, frozenset[str]], all_scopes: frozenset[str], wall: WallClock
+    ) -> None:
+        self._tokens = {token.encode(): scopes for token, scopes in tokens.items()}
+        self._all_scopes = all_scopes
         self._wall = wall
 
     @property
     def is_open(self) -> bool:
         """Whether no token is required."""
-        return not self._token
-
-    def is_master_token(self, token: str) -> bool:
-        """Whether `token` grants every scope."""
-        return _equal(token, self._token)
+        return not self._tokens
 
     def enforce(self, request: web.Request, scope: str | None) -> None:
-        """Raises Unauthorized unless the request has the scope `scope`; None accepts every token. A cookie grants
-        only the `read` scope."""
+        """Raises Unauthorized unless the request has the scope `scope`; None accepts every token."""
         reads = scope in ("read", None)
-        if not self._token:
-            if not reads and not _is_local(request):
+        if self.is_open:
+            if not reads and not (_is_local(request) and _is_same_origin(request)):
                 raise Unauthorized(
-                    "admin.token is not set: a write must come from this machine, without an Origin header"
+                    "admin.token is not set: a write must come from this machine, and from no page of another origin"
                 )
             return
         given = _given(request, basic=scope in ("events", None))
-        # Every token is compared, so that the time does not reveal the matching one.
-        granted = {scope} if self.is_master_token(given) else set[str | None]()
-        for token, scopes in self._tokens.items():
-            if _equal(given, token):
-                granted |= {*scopes, None}
-        if scope in granted or (reads and self._is_valid(request.cookies.get(COOKIE, ""))):
+        granted = self._scopes_of(given)
+        if scope in granted or (granted and scope is None):
             return
-        if granted:
+        session = None if given else self.session(request)
+        if session is not None and (scope in session.scopes or scope is None):
+            if reads:
+                return
+            if not _is_same_origin(request, is_required=True):
+                raise Unauthorized("a write with the cookie must come from a page of this listener")
+            if not _equal(request.headers.get(CSRF_HEADER, ""), session.csrf.encode()):
+                raise Unauthorized(
+                    f"a write with the cookie must have the header {CSRF_HEADER} of its session"
+                )
+            return
+        if granted or session is not None:
             raise Unauthorized(f"the token does not have the scope {scope}")
         if given:
             raise Unauthorized("the token is unknown to this node")
         required = f" with the scope {scope}" if scope else ""
         raise Unauthorized(f"a token{required} must be sent as Authorization: Bearer <token>")
 
-    def cookie(self) -> str:
-        """A cookie value that is valid for LOGIN_S."""
+    def cookie(self, token: str) -> str:
+        """A cookie value that has the scopes of `token` for LOGIN_S. Raises Unauthorized for a token that no page can be
+        read with."""
+        scopes = self._scopes_of(token)
+        if not scopes:
+            raise Unauthorized("Invalid token.")
+        if "read" not in scopes:
+            raise Unauthorized("This token does not have the scope read.")
         until = str(int(self._wall()) + LOGIN_S)
-        return f"{until}.{self._mac(until)}"
+        return f"{until}.{_mac(token.encode(), 'session', until)}"
 
-    def _is_valid(self, cookie: str) -> bool:
+    def session(self, request: web.Request) -> Session | None:
+        """The session of the request's cookie; None without a valid one. Without tokens a session of all scopes."""
+        if self.is_open:
+            return Session(self._all_scopes, "")
+        cookie = request.cookies.get(COOKIE, "")
         until, _, mac = cookie.partition(".")
-        return _equal(mac, self._mac(until).encode()) and int(until) > self._wall()
+        found = None
+        # Every token is compared, so that the time does not reveal the matching one.
+        for token, scopes in self._tokens.items():
+            if _equal(mac, _mac(token, "session", until).encode()):
+                found = Session(scopes, _mac(token, "csrf", until))
+        return found if found is not None and int(until) > self._wall() else None
 
-    def _mac(self, until: str) -> str:
-        message = b"calotype admin page\n" + until.encode("utf-8", "surrogateescape")
-        return hmac.digest(self._token, message, hashlib.sha256).hex()
+    def _scopes_of(self, given: str) -> Set[str]:
+        granted: frozenset[str] = frozenset()
+        for token, scopes in self._tokens.items():
+            if _equal(given, token):
+                granted |= scopes
+        return granted
+
+
+def _mac(token: bytes, purpose: str, until: str) -> str:
+    message = f"calotype admin {purpose}\n{until}".encode("utf-8", "surrogateescape")
+    return hmac.digest(token, message, hashlib.sha256).hex()
 
 
 def _given(request: web.Request, *, basic: bool) -> str:
@@ -86,9 +122,16 @@ def _given(request: web.Request, *, basic: bool) -> str:
     return header if basic and not given else ""
 
 
+def _is_same_origin(request: web.Request, *, is_required: bool = False) -> bool:
+    """Whether the Origin header, if any, names the host of the request. A page of this listener sends one with each write."""
+    if hdrs.ORIGIN not in request.headers:
+        return not is_required
+    with suppress(ValueError):
+        return urlsplit(request.headers[hdrs.ORIGIN]).netloc == request.headers.get(hdrs.HOST)
+    return False
+
+
 def _is_local(request: web.Request) -> bool:
-    if hdrs.ORIGIN in request.headers:
-        return False
     with suppress(ValueError):
         return urlsplit(f"//{request.headers.get(hdrs.HOST, '')}").hostname in _LOOPBACK
     return False

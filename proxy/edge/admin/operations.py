@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import IO, NamedTuple, TypeVar
+from typing import IO, Annotated, NamedTuple, TypeVar
 
 import aiohttp
 import msgspec
@@ -50,6 +50,8 @@ MAX_WAITING = 1000
 MAX_BODY_BYTES = 16 * 2**20
 MAX_KEYS = 100_000
 MAX_TRANSFORMS = 1000
+MAX_SIGNED = 100
+MAX_EXPIRES_S = 10 * 365 * 86_400
 MAX_RECEIVED = 32
 """Uploads received at the same time; each is a file on disk until it is validated."""
 MIN_BYTES_PER_S = 16 * 1024
@@ -65,6 +67,8 @@ _AROUND_BYTES = 64 * 1024
 _ONE_FILE = "a form must have one file and no other field: name, mount, key and overwrite belong in the query"
 
 T = TypeVar("T", bound=msgspec.Struct)
+Sign = Callable[[str, float | None], str]
+"""The signed form of a URL that is valid for some seconds, or for ever. Raises CalotypeErrors."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Read = Callable[[int], Awaitable[bytes]]
 
@@ -88,6 +92,13 @@ class PurgeRequest(msgspec.Struct, forbid_unknown_fields=True):
     preset: str | UnsetType = UNSET
     all: bool | UnsetType = UNSET
     mount: str = ""
+
+
+class SignRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /v1/sign. `expires_s` is how long the signatures are valid; without it they do not expire."""
+
+    urls: list[str]
+    expires_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_EXPIRES_S)] | None = None
 
 
 class _Spooled(NamedTuple):
@@ -122,10 +133,17 @@ class Operations:
     """The request handlers. `spool` is the directory of unnamed files for uploads in progress."""
 
     def __init__(
-        self, dispatcher: CommandDispatcher, auth: AdminAuth, *, spool: Path, max_bytes: Callable[[], int]
+        self,
+        dispatcher: CommandDispatcher,
+        auth: AdminAuth,
+        sign: Sign,
+        *,
+        spool: Path,
+        max_bytes: Callable[[], int],
     ) -> None:
         self._dispatcher = dispatcher
         self._auth = auth
+        self._sign = sign
         self._spool = spool
         self._max_bytes = max_bytes
         self.handlers: set[Handler] = set()
@@ -144,6 +162,7 @@ class Operations:
             (hdrs.METH_DELETE, "/v1/warm/{id}", "warm", (), self._cancel),
             (hdrs.METH_POST, "/v1/purge", "purge", ("mount",), self._purge),
             (hdrs.METH_POST, "/v1/events/s3", "events", (), self._events),
+            (hdrs.METH_POST, "/v1/sign", "sign", (), self._signed),
             (hdrs.METH_GET, "/v1/explain", "read", ("url", "accept"), self._explain),
         ):
             guarded = self._guarded(scope, known, handler)
@@ -228,6 +247,13 @@ class Operations:
 
     async def _events(self, request: web.Request) -> web.Response:
         return await self._execute(S3Notification(await _body(request, MAX_EVENT_BYTES)))
+
+    async def _signed(self, request: web.Request) -> web.Response:
+        body = await _read(request, SignRequest)
+        if not 1 <= len(body.urls) <= MAX_SIGNED:
+            raise BadRequest(f"parameter urls must have 1 to {MAX_SIGNED} entries")
+        urls = [self._sign(_checked_text(url, "parameter urls"), body.expires_s) for url in body.urls]
+        return responses.json_response({"urls": urls})
 
     async def _job(self, request: web.Request) -> web.Response:
         return await self._execute(JobStatus(request.match_info.get("id", "")))

@@ -322,4 +322,5 @@ def _hit(resolved: ResolvedKey, tier: str, variant: Variant | None) -> Delivery:
         tier=tier,
         freshness=resolved.freshness,
         notice="" if variant is None else variant.notice,
+        original_bytes=0 if variant is None else variant.original_bytes,
     )

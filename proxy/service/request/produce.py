@@ -227,6 +227,7 @@ class Produce:
             timings=timings,
             freshness=self._freshness(resolved),
             notice=made.variant.notice,
+            original_bytes=made.variant.original_bytes,
         )
         return Delivered(delivery, made.variant)
 
@@ -310,6 +311,7 @@ class Produce:
                 variant = await self._renderer.render(originals, plan, schedule)
             except CalotypeError as failure:
                 raise _named(failure, refs, failure.original) from None
+            variant = replace(variant, original_bytes=originals[0].file.size_bytes)
             changed = [ref for ref, each in zip(refs, originals, strict=True) if not each.file.unchanged()]
             if changed:
                 raise OriginalChanged(*changed)

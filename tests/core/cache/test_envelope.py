@@ -20,14 +20,18 @@ def test_unsealing_returns_the_sealed_variant(key: CacheKey, body: bytes) -> Non
     assert unseal(key, sealed) == Variant(body=body)
 
 
-@given(keys, st.binary(max_size=500), st.text(st.characters(codec="ascii"), max_size=255))
-def test_unsealing_returns_the_notice(key: CacheKey, body: bytes, notice: str) -> None:
-    assert unseal(key, seal(key, Variant(body=body, notice=notice))) == Variant(body=body, notice=notice)
+@given(
+    keys, st.binary(max_size=500), st.text(st.characters(codec="ascii"), max_size=255), st.integers(0, 2**40)
+)
+def test_unsealing_returns_the_details(key: CacheKey, body: bytes, notice: str, original_bytes: int) -> None:
+    variant = Variant(body=body, notice=notice, original_bytes=original_bytes)
+    assert unseal(key, seal(key, variant)) == variant
 
 
-def test_a_variant_without_a_notice_has_the_bytes_it_always_had() -> None:
+def test_a_variant_without_details_has_the_bytes_it_always_had() -> None:
     assert seal(KEY, Variant(body=b"x")).startswith(b"CALO1\n")
-    assert seal(KEY, Variant(body=b"x", notice="n")).startswith(b"CALO2\n")
+    assert seal(KEY, Variant(body=b"x", notice="n")).startswith(b"CALO3\n")
+    assert seal(KEY, Variant(body=b"x", original_bytes=1)).startswith(b"CALO3\n")
 
 
 @given(keys, st.binary(max_size=100), st.sampled_from(["", "gravity;asked=face;made=auto"]), st.data())

@@ -1,14 +1,16 @@
 // Makes a URL from the controls, shows its picture, and what it costs in each format. The controls are those that the node's
 // parser knows. Text only is put into the page, never HTML.
+import { at, bytes, json, may, write } from "/page.js";
+import { NAMES } from "/parameter_names.js";
+
 const WAIT_MS = 350;
 const FORMATS = ["avif", "webp", "jpg", "png"];
 const FILE_NAMES = ["dl", "fn"];
 const WIDTHS = [320, 640, 960, 1280, 1920];
 const ACCEPT = { Accept: "image/avif,image/webp,*/*" };
 
-const at = (id) => document.getElementById(id);
 const inputs = new Map();
-let data, running = new AbortController(), timer, info = null, drag = null;
+let data, maySign = false, running = new AbortController(), timer, info = null, drag = null;
 
 const encodedKey = (key) => /^https?:\/\//i.test(key) ? encodeURIComponent(key) : key.split("/").map(encodeURIComponent).join("/");
 // File names are decoded twice: once as a path, once as a value.
@@ -18,6 +20,18 @@ const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 const mount = () => data.mounts.find((each) => each.name === at("mount").value) ?? data.mounts[0];
 const path = (tokens) => `${mount().prefix.replace(/\/$/, "")}/${tokens || "f_auto"}/${encodedKey(at("original").value)}`;
 const absolute = (target) => `${data.public}${target}`;
+const signatures = new Map();
+
+// The targets with signatures where these are wanted. Each is signed once.
+async function signed(targets) {
+  if (!at("sign").checked || at("sign").disabled) return targets;
+  const missing = targets.filter((target) => !signatures.has(target));
+  if (missing.length) {
+    const { urls } = await write("POST", "/v1/sign", { urls: missing });
+    missing.forEach((target, index) => signatures.set(target, urls[index]));
+  }
+  return targets.map((target) => signatures.get(target));
+}
 
 function tokens(replaced = {}) {
   const values = new Map([...inputs].map(([name, input]) => [name, input.value.trim()]));
@@ -77,23 +91,27 @@ function addTexts(texts) {
 
 async function measured(target, signal) {
   const began = performance.now();
-  const answer = await fetch(absolute(target), { headers: ACCEPT, signal });
+  const answer = await fetch(absolute((await signed([target]))[0]), { headers: ACCEPT, signal });
   if (!answer.ok) throw new Error((await answer.json()).detail);
   const body = await answer.blob();
   return { body, ms: performance.now() - began, status: answer.headers.get("Cache-Status") ?? "" };
 }
 
-function texts(target) {
-  const srcset = WIDTHS.map((width) => `${absolute(path(sized(width)))} ${width}w`).join(",\n  ");
+async function texts(target) {
+  const kinds = ["avif", "webp", "jpg"];
+  const targets = [target, ...kinds.map((kind) => path(tokens({ f: kind }))), ...WIDTHS.map((width) => path(sized(width)))];
+  const [url, avif, webp, jpg, ...set] = (await signed(targets)).map(absolute);
+  const srcset = set.map((each, index) => `${each} ${WIDTHS[index]}w`).join(",\n  ");
   const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
   const named = tokens().split(",").filter(Boolean).map((token) => [token.split("_")[0], token.slice(token.indexOf("_") + 1)]);
   const width = named.find(([name]) => name === "w")?.[1];
   return {
-    "URL": absolute(target),
-    "<img> with srcset": `<img src="${escaped(absolute(target))}"\n  srcset="${escaped(srcset)}"\n  sizes="100vw" alt="" loading="lazy">`,
-    "<picture>, for CDNs that ignore Vary": `<picture>\n${["avif", "webp"].map((kind) => `  <source type="image/${kind}" srcset="${escaped(absolute(path(tokens({ f: kind }))))}">`).join("\n")}\n  <img src="${escaped(absolute(path(tokens({ f: "jpg" }))))}" alt="">\n</picture>`,
+    "URL": url,
+    "<img> with srcset": `<img src="${escaped(url)}"\n  srcset="${escaped(srcset)}"\n  sizes="100vw" alt="" loading="lazy">`,
+    "<picture>, for CDNs that ignore Vary": `<picture>\n  <source type="image/avif" srcset="${escaped(avif)}">\n  <source type="image/webp" srcset="${escaped(webp)}">\n  <img src="${escaped(jpg)}" alt="">\n</picture>`,
     "Next.js loader": `import { loader } from "calotype-urls/next-loader";\nexport default loader({ base: "${data.public}" });\n// <Image src="/${at("original").value}" width={${width || 640}} … />`,
-    "Command line": `calotype url ${quoted(at("original").value)} ${quoted(tokens() || "f_auto")} --mount ${quoted(mount().name)}`,
+    "Django template": `{% load calotype %}\n{% calotype_picture "${at("original").value}" alt="" ${named.map(([name, value]) => `${NAMES[name]}="${decodeURIComponent(value)}"`).join(" ")} %}`,
+    "Command line": `calotype url ${quoted(at("original").value)} ${quoted(tokens() || "f_auto")} --mount ${quoted(mount().name)}${at("sign").checked ? " --sign" : ""}`,
   };
 }
 
@@ -119,21 +137,21 @@ async function show() {
   const { signal } = running;
   remember();
   const target = path(tokens());
-  addTexts(texts(target));
   at("problem").textContent = "";
   const rows = at("formats").tBodies[0];
   try {
+    addTexts(await texts(target));
     const shown = await measured(target, signal);
     URL.revokeObjectURL(at("picture").src);
     at("picture").src = URL.createObjectURL(shown.body);
     await at("picture").decode().catch(() => {});
-    at("facts").textContent = `${at("picture").naturalWidth} × ${at("picture").naturalHeight}, ${shown.body.type}, ${shown.body.size} bytes, `
+    at("facts").textContent = `${at("picture").naturalWidth} × ${at("picture").naturalHeight}, ${shown.body.type}, ${bytes(shown.body.size)}, `
       + `${shown.ms.toFixed(0)} ms, ${shown.status}`;
     rows.replaceChildren();
     for (const kind of FORMATS) {
       const found = await measured(path(tokens({ f: kind })), signal);
       const row = rows.insertRow();
-      for (const text of [kind, String(found.body.size), `${found.ms.toFixed(0)} ms`, found.status]) row.insertCell().textContent = text;
+      for (const text of [kind, bytes(found.body.size), `${found.ms.toFixed(0)} ms`, found.status]) row.insertCell().textContent = text;
     }
   } catch (failure) {
     if (failure.name === "AbortError") return;
@@ -151,11 +169,15 @@ function changed() {
 
 async function chosen() {
   info = null;
-  at("source").src = absolute(path("w_320,f_auto"));
+  at("sign").disabled = mount().signing === "off" || !maySign;
+  at("sign").checked = mount().signing === "required" && !at("sign").disabled;
+  const [small] = await signed([path("w_320,f_auto")]);
+  at("source").src = absolute(small);
   at("originals").replaceChildren(...data.originals.filter(([name]) => name === at("mount").value)
     .map(([, value]) => Object.assign(document.createElement("option"), { value })));
   changed();
-  const answer = await fetch(absolute(`${mount().prefix.replace(/\/$/, "")}/info/${encodedKey(at("original").value)}`)).catch(() => null);
+  const [target] = await signed([`${mount().prefix.replace(/\/$/, "")}/info/${encodedKey(at("original").value)}`]);
+  const answer = await fetch(absolute(target)).catch(() => null);
   if (answer?.ok) info = await answer.json();
 }
 
@@ -192,10 +214,26 @@ function released(event) {
   changed();
 }
 
+async function uploaded() {
+  const [file] = at("file").files;
+  if (!file) return;
+  at("problem").textContent = "";
+  try {
+    const query = new URLSearchParams({ name: file.name, mount: at("mount").value });
+    const { key } = await write("POST", `/v1/originals?${query}`, file);
+    data.originals.unshift([at("mount").value, key]);
+    at("original").value = key;
+    await chosen();
+  } catch (failure) {
+    at("problem").textContent = failure.message;
+  }
+  at("file").value = "";
+}
+
 async function begin() {
-  const answer = await fetch("/playground.json");
-  if (answer.status === 401) { location.assign("/login"); return; }
-  data = await answer.json();
+  data = await json("/playground.json");
+  maySign = await may("sign");
+  at("upload").hidden = !(await may("upload"));
   at("mount").append(...data.mounts.map(({ name }) => Object.assign(document.createElement("option"), { value: name, textContent: name })));
   if (!data.mounts.length) { at("problem").textContent = "No mount answers native URLs."; return; }
   addControls();
@@ -203,6 +241,8 @@ async function begin() {
   at("controls").addEventListener("input", changed);
   at("original").addEventListener("change", chosen);
   at("mount").addEventListener("change", () => { at("original").value = data.originals.find(([name]) => name === at("mount").value)?.[1] ?? ""; chosen(); });
+  at("sign").addEventListener("change", changed);
+  at("file").addEventListener("change", uploaded);
   at("reset").addEventListener("click", () => { for (const input of inputs.values()) input.value = ""; inputs.get("w").value = "640"; inputs.get("f").value = "auto"; changed(); });
   at("form").addEventListener("submit", (event) => event.preventDefault());
   at("source").addEventListener("pointerdown", (event) => { drag = spot(event); at("source").setPointerCapture(event.pointerId); });

@@ -1,0 +1,55 @@
+"""Signs URLs with the keys of the configuration."""
+
+from typing import NamedTuple
+
+from proxy.config.errors import ConfigError
+from proxy.config.settings import Settings
+from proxy.core.url.mounts import Mount, Signing, host_name, route
+from proxy.core.url.signing import sign
+from proxy.core.url.target import cut, origin_and_target
+from proxy.node import factory
+
+
+class SignOptions(NamedTuple):
+    """The key to sign with, None for the mount's first; the validity in seconds; the domain and the session."""
+
+    key_id: str | None = None
+    seconds: float | None = None
+    domain: str = ""
+    session: str = ""
+
+
+def signed_url(settings: Settings, url: str, *, mount: str | None, signing: SignOptions) -> str:
+    """`url`, absolute or a bare target, with its signature. Raises ConfigError, BadUrl or UnknownRoute."""
+    origin, target = origin_and_target(url)
+    cut(target)
+    chosen = route(factory.mounts(settings), host_name(origin.partition("://")[2]), target)
+    if mount not in (None, chosen.name):
+        raise ConfigError(f"--mount: this URL belongs to mount {chosen.name}")
+    return origin + signed_target(settings, chosen, target, signing)
+
+
+def signed_target(settings: Settings, mount: Mount, target: str, signing: SignOptions) -> str:
+    """`target` of `mount` with its signature. Raises ConfigError."""
+    if not mount.is_native:
+        raise ConfigError(
+            f"mounts.{mount.name}.dialect: is {mount.dialect.name}; sign its URLs with a client library of that vendor"
+        )
+    if mount.signing is Signing.OFF:
+        raise ConfigError(f"mounts.{mount.name}.signing: is off; set it to optional or required")
+    key_id = signing.key_id or next(iter(mount.keys))
+    if key_id not in mount.keys:
+        raise ConfigError(f"--key: mount {mount.name} has no key with this id")
+    if signing.session and not settings.signing.session:
+        raise ConfigError("signing.session: must name the cookie or header for --session")
+    if signing.seconds is not None and signing.seconds < 1:
+        raise ConfigError("--expires: must be at least one second")
+    until_s = None if signing.seconds is None else int(factory.wall() + signing.seconds)
+    return sign(
+        target,
+        mount.keys[key_id],
+        until_s=until_s,
+        key_id=signing.key_id or "",
+        domain=signing.domain,
+        session=signing.session,
+    )
