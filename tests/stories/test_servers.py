@@ -367,7 +367,7 @@ def test_connections_are_reset_without_a_store(swift: Store) -> None:
 
 def test_stopping_the_store_closes_persistent_connections(tmp_path: Path) -> None:
     with servers.moto(tmp_path) as store, FaultyProxy("127.0.0.1", store.port) as proxy_of_store:
-        with socket.create_connection(("127.0.0.1", proxy_of_store.port), timeout=3) as persistent:
+        with socket.create_connection(("127.0.0.1", proxy_of_store.port), timeout=LONGEST_S) as persistent:
             persistent.sendall(b"HEAD /none HTTP/1.1\r\nHost: h\r\n\r\n")
             assert persistent.recv(1000).startswith(b"HTTP/1.1 404")
             store.stop()

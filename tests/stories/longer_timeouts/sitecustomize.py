@@ -13,6 +13,8 @@ from types import ModuleType
 
 FACTOR = 20.0
 NAMES = {
+    "proxy.edge.public.server": ["HEAD_S", "PROGRESS_CHECK_S"],
+    "proxy.node.sockets": ["USER_TIMEOUT_MS"],
     "proxy.tiers.disk": ["LOOKUP_TIMEOUT_S"],
     "proxy.tiers.hardened_diskcache": ["LOCK_TIMEOUT_S"],
     "proxy.tiers.object_stores": ["LOOKUP_TIMEOUT_S", "STORE_TIMEOUT_S"],
@@ -39,7 +41,8 @@ class _Loader(importlib.abc.Loader):
     def exec_module(self, module: ModuleType) -> None:
         self._real.exec_module(module)
         for name in {*NAMES[module.__name__]} - {os.environ.get("STORY_BRIEF")}:
-            setattr(module, name, FACTOR * getattr(module, name))
+            value = getattr(module, name)
+            setattr(module, name, type(value)(FACTOR * value))
 
 
 class _Finder(importlib.abc.MetaPathFinder):
