@@ -29,11 +29,13 @@ from yarl import URL
 from proxy.cli.nginx_demo import NGINX, Ports, arrange, nginx
 from proxy.config.settings import Settings
 from proxy.core.url.signing import sign
-from tests.stories.fleet import Node, running
+from tests.stories.fleet import Node, client, running
+from tests.stories.fleet import get as get_from
 from tests.stories.front import GENEROUS, Front, fronting
 from tests.support import pictures
 from tests.support.answers import Answer
-from tests.support.servers import ROOT, free_port
+from tests.support.fakes import temporary_file
+from tests.support.servers import ROOT, free_port, http_ok
 from tests.support.waiting import LONGEST_S, eventually
 
 KEY = "k" * 32
@@ -166,6 +168,48 @@ def test_the_files_of_compose_match_the_nginx_configuration(tmp_path: Path) -> N
     arrange(tmp_path, tmp_path / "hot", Ports(), [], written)
     tested = subprocess.run(nginx(tmp_path / "nginx.conf", "-t"), capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stderr
+
+
+async def test_an_nginx_of_a_site_serves_pictures_at_a_prefix(tmp_path: Path) -> None:
+    """The example for those who have an nginx already, with its ports and folders replaced."""
+    temporary_file(tmp_path / "in", "a b.jpg", pictures.photo_as("jpeg"))
+    mounts = {"all": {"source": "photos", "prefix": "/images/", "dimensions": "any"}}
+    node = Node(tmp_path / "node", sources={"photos": {"path": str(tmp_path / "in")}}, mounts=mounts)
+    port = free_port()
+    text = (ROOT / "docs/examples/nginx.conf").read_text()
+    for old, new in (
+        ("127.0.0.1:8080", f"127.0.0.1:{node.port}"), ("listen 80", f"listen {port}"), ("/var/www/html", str(tmp_path)),
+        ("/etc/nginx/calotype/", f"{ROOT}/nginx/"),
+        ("http {", f"http {{ access_log off; {TEMPS.format(folder=tmp_path)}"),
+    ):  # fmt: skip
+        assert old in text
+        text = text.replace(old, new)
+    configuration = temporary_file(tmp_path, "nginx.conf", f"pid {tmp_path}/pid; daemon off; {text}".encode())
+    command = ["nginx", "-e", str(tmp_path / "error.log"), "-c", str(configuration)]
+    with running(node), subprocess.Popen(command) as site:
+        try:
+            await eventually(lambda: http_ok(port, "/images/w_50,f_webp/a%20b.jpg"))
+            async with client() as session:
+                url = f"http://127.0.0.1:{port}/images/w_50,f_webp/a%20b.jpg"
+                whole = await get_from(session, url)
+                direct = await get_from(session, f"{node.url}/images/w_50,f_webp/a%20b.jpg")
+                assert (whole.status, whole.body) == (200, direct.body)
+                part = await get_from(session, url, Range="bytes=2-5")
+                assert (part.status, part.body) == (206, direct.body[2:6])
+                assert (
+                    await get_from(session, url, **{"If-None-Match": whole.headers["ETag"]})
+                ).status == 304
+                assert (
+                    await get_from(session, f"http://127.0.0.1:{port}/images/w_50/none.jpg")
+                ).status == 404
+        finally:
+            site.terminate()
+
+
+TEMPS = "".join(
+    f"{kind}_temp_path {{folder}}/temp-{kind}; "
+    for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+)
 
 
 async def test_nginx_and_the_node_serve_the_same_picture(installation: Installation) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +21,7 @@ from tests.support import pictures
 from tests.support.servers import ROOT, free_port
 
 PACKAGING = ROOT / "packaging"
+CHART = PACKAGING / "helm/calotype"
 SCRIPTS = Path(sys.executable).parent
 
 
@@ -116,10 +118,90 @@ def test_systemd_rates_the_service_as_safe(units: Path) -> None:
     run(analyze, "security", "--offline=true", "--threshold=20", units / "calotype.service")
 
 
-def test_dockerfile_compose_and_kubernetes_files_are_valid() -> None:
+def manifests(*values: str) -> list[dict[str, Any]]:
+    """What the Helm chart makes with these values, as NAME=VALUE."""
+    settings = (each for value in values for each in ("--set", value))
+    command = [tool("helm"), "template", "calotype", str(CHART), *settings]
+    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [each for each in yaml.safe_load_all(made) if each]
+
+
+def test_dockerfile_and_compose_file_are_valid() -> None:
     run(tool("hadolint"), PACKAGING / "Dockerfile")
     run(tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", PACKAGING / "compose.yaml")
-    run(tool("kubernetes-validate"), "--strict", PACKAGING / "kubernetes/calotype.yaml")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (),
+        (
+            "ingress.enabled=true",
+            "ingress.className=nginx",
+            "ingress.tlsSecret=certificate",
+            "ingress.annotations.a=b",
+        ),
+        (
+            "affinity.nodeAffinity.x=y",
+            "nodeSelector.disk=fast",
+            "podAnnotations.a=b",
+            "cache.storageClass=fast",
+        ),
+        (
+            "env[0].name=A",
+            "env[0].value=b",
+            "image.pullSecrets[0]=registry",
+            "tolerations[0].key=a",
+            "replicas=5",
+        ),
+    ],
+)
+def test_the_helm_chart_makes_valid_manifests(tmp_path: Path, values: tuple[str, ...]) -> None:
+    settings = [each for value in values for each in ("--set", value)]
+    run(tool("helm"), "lint", "--strict", CHART, *settings)
+    (tmp_path / "made.yaml").write_text(yaml.safe_dump_all(manifests(*values)))
+    if "affinity" not in "".join(values):  # Kept as it is: any field.
+        run(tool("kubernetes-validate"), "--strict", tmp_path / "made.yaml")
+    stateful = next(each for each in manifests(*values) if each["kind"] == "StatefulSet")["spec"]
+    assert stateful["replicas"] == (5 if "replicas=5" in values else 2)
+
+
+def test_every_value_of_the_chart_is_used_and_explained() -> None:
+    text = (CHART / "values.yaml").read_text()
+    used = "".join(path.read_text() for path in (CHART / "templates").iterdir())
+    for section, value in yaml.safe_load(text).items():
+        names = (
+            [f"{section}.{name}" for name in value]
+            if isinstance(value, dict) and section != "resources"
+            else []
+        )
+        for name in names or [section]:
+            assert f".Values.{name}" in used, name
+    before = ""
+    for line in text.splitlines():
+        if (
+            line
+            and not line.startswith((" ", "#"))
+            and line not in ("podAnnotations: {}", "nodeSelector: {}", "tolerations: []")
+        ):
+            assert before.startswith("#") or line.endswith(":"), line
+        before = line
+
+
+def test_the_chart_monitors_the_job_that_the_alerts_name() -> None:
+    made = {
+        each["kind"]: each for each in manifests("monitoring.enabled=true", "monitoring.labels.release=p")
+    }
+    monitor, rules = made["ServiceMonitor"], made["PrometheusRule"]
+    assert monitor["metadata"]["labels"]["release"] == "p"
+    service = next(
+        each
+        for each in manifests()
+        if each["kind"] == "Service" and each["metadata"]["name"] == "calotype-admin"
+    )
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert service["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "calotype"
+    assert rules["spec"] == yaml.safe_load((PACKAGING / "prometheus/calotype.yml").read_text())
 
 
 def test_the_files_that_the_image_copies_exist() -> None:
@@ -132,7 +214,7 @@ def test_the_files_that_the_image_copies_exist() -> None:
 
 
 def test_the_settings_of_the_manifests_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for document in yaml.safe_load_all((PACKAGING / "kubernetes/calotype.yaml").read_text()):
+    for document in manifests():
         if document["kind"] == "ConfigMap":
             (tmp_path / "calotype.toml").write_text(document["data"]["calotype.toml"])
     monkeypatch.setenv("CALOTYPE_ADMIN__TOKEN", "t" * 32)
@@ -224,4 +306,6 @@ def test_the_dashboard_panels_do_not_overlap() -> None:
 
 
 def test_image_tag_and_package_have_the_same_version() -> None:
-    assert f"calotype:{proxy.__version__}" in (PACKAGING / "kubernetes/calotype.yaml").read_text()
+    stateful = next(each for each in manifests() if each["kind"] == "StatefulSet")
+    [container] = stateful["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"calotype:{proxy.__version__}"
