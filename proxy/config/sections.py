@@ -400,6 +400,29 @@ class MountSection(Section):
     cache_tags: bool = False
     """true: answers have the headers Cache-Tag and Surrogate-Key, so that a CDN can purge all answers of an original;
     see [purge]."""
+    watermark: str = ""
+    """Key of an original of source that is drawn over every variant, such as logo.png. No URL removes it, and /original/ is
+    refused. Empty: none."""
+    watermark_width: Annotated[float, Field(ge=0.01, le=1)] = 0.25
+    """Width of the watermark, as a share of the width of the picture."""
+    watermark_position: Literal[
+        "center",
+        "north",
+        "south",
+        "east",
+        "west",
+        "north_east",
+        "north_west",
+        "south_east",
+        "south_west",
+    ] = "south_east"
+    """Where it is drawn."""
+    watermark_margin: Annotated[float, Field(ge=0, le=0.5)] = 0.02
+    """Least distance of the watermark from the edges, as a share of the width of the picture."""
+    watermark_opacity: Annotated[int, Field(ge=1, le=100)] = 60
+    """Opacity of the watermark, in percent."""
+    watermark_least_width: Annotated[int, Field(ge=0)] = 0
+    """Pictures narrower than so many pixels, such as icons, have no watermark."""
     max_age: Seconds = _written("365d")
     """max-age of variants in Cache-Control. 365d adds immutable."""
 

@@ -19,13 +19,16 @@ from proxy.config.sections import AdminScope, DirectorySection, HttpSection, Mou
 from proxy.config.settings import Settings
 from proxy.core.cache.generations import Generations
 from proxy.core.cache.tags import TaggedMount
+from proxy.core.errors import CalotypeError
 from proxy.core.image.formats import Format
 from proxy.core.image.limits import InputLimits
+from proxy.core.image.original import OriginalRef
+from proxy.core.transform.operations import FocalPoint, Watermark
 from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.dialects.dialect import Unsupported
-from proxy.core.url.dialects.native.params import colour
+from proxy.core.url.dialects.native.params import GRAVITIES, colour
 from proxy.core.url.dialects.registry import DIALECTS
-from proxy.core.url.mounts import Mount, RemoteSource, Rules
+from proxy.core.url.mounts import Mount, MountWatermark, RemoteSource, Rules
 from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, S3Location, WebLocation
 from proxy.core.url.upstream import Upstream
 from proxy.edge.admin.auth import AdminAuth
@@ -103,11 +106,31 @@ def mounts(settings: Settings) -> list[Mount]:
             suffixes=mount.suffixes if mount.has_own("suffixes") else (),
             upstream=_upstream_of(mount),
             cache_tags=mount.cache_tags,
+            watermark=_watermark_of(settings, name, mount),
             remote=RemoteSource(mount.remote, _location_of(settings, mount.remote)) if mount.remote else None,
         )
         for name, mount in settings.named_mounts().items()
         for dialect in mount.dialects
     ]
+
+
+def _watermark_of(settings: Settings, name: str, mount: MountSection) -> MountWatermark | None:
+    if not mount.watermark:
+        return None
+    try:
+        key = _location_of(settings, mount.source).key_for(mount.watermark)
+    except CalotypeError as failure:
+        raise ConfigError(f"mounts.{name}.watermark: {failure.detail}") from None
+    at = GRAVITIES[mount.watermark_position]
+    assert isinstance(at, FocalPoint)
+    operation = Watermark(
+        mount.watermark_width,
+        at,
+        mount.watermark_margin,
+        mount.watermark_opacity,
+        mount.watermark_least_width,
+    )
+    return MountWatermark(OriginalRef(mount.source, key), operation)
 
 
 def _upstream_of(mount: MountSection) -> Upstream | None:

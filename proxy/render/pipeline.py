@@ -5,12 +5,13 @@ Opens no files. `core.transform.layout` decides sizes and steps, `loading` how l
 and there `image` means a pyvips image.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
 import pyvips
 
-from proxy.core.errors import Internal, OriginalTooLarge
+from proxy.core.errors import CalotypeError, Internal, OriginalTooLarge
 from proxy.core.image.copyright import ONLY_COPYRIGHT
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import TRAITS, Format
@@ -18,7 +19,7 @@ from proxy.core.image.limits import InputLimits, check
 from proxy.core.image.picture_data import picture_data
 from proxy.core.image.size import Box, Size
 from proxy.core.transform.layout import Find, FindBorders, Load, commands
-from proxy.core.transform.operations import AsStored, with_branches
+from proxy.core.transform.operations import AsStored, Watermark, with_branches
 from proxy.core.transform.plan import Describe, Encode, Plan
 from proxy.render.checked_original import CheckedOriginal, fault_of_original, is_memory, opened_image
 from proxy.render.colours import Colours
@@ -26,6 +27,7 @@ from proxy.render.encoding import encoded
 from proxy.render.info import info_json
 from proxy.render.loading import LoadInput, decode_all, loaded
 from proxy.render.steps import apply, found
+from proxy.render.watermark import watermarked
 
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
 
@@ -57,32 +59,49 @@ def working_formats() -> list[Format]:
     return working
 
 
-def render(opened: CheckedOriginal, plan: Plan, limits: InputLimits) -> bytes:
-    """The encoded variant. Raises the errors of an original, or Internal if the plan fails on an undamaged one."""
-    facts = opened.facts
-    size = Size(facts.width_px, facts.height_px)
-    pages = _drawn(facts, plan)
-    check(limits, facts.format, size, pages.stop)
-    original = LoadInput(opened, facts.format, size, pages, opened.colours)
+def render(
+    opened: CheckedOriginal, plan: Plan, limits: InputLimits, further: Sequence[CheckedOriginal] = ()
+) -> bytes:
+    """The encoded variant. `further` are the originals that the plan uses beside `opened`. Raises the errors of an original,
+    or Internal if the plan fails on undamaged ones."""
+    original = _input(opened, _drawn(opened.facts, plan), limits)
+    others = [_input(each, range(1), limits, number) for number, each in enumerate(further, start=1)]
     try:
-        return _run(original, plan)
+        return _run(original, plan, others)
     except (pyvips.Error, MemoryError) as fault:
         out_of_memory, was_shared = is_memory(fault), opened.drop_cache()
     if was_shared:
         # Without the cache a render needs less memory, and reads no more of a damaged original than the plan needs.
-        return render(opened, plan, limits)
+        return render(opened, plan, limits, further)
     if out_of_memory:
         raise OriginalTooLarge("the picture needs more memory than a worker may use")
     # libvips reads pixels while it writes; decoding again tells whether the original is at fault.
-    try:
-        decode_all(original)
-    except (pyvips.Error, MemoryError) as fault:
-        raise fault_of_original(fault) from None
+    for number, each in enumerate((original, *others)):
+        try:
+            decode_all(each)
+        except (pyvips.Error, MemoryError) as fault:
+            raise fault_of_original(fault).at(number) from None
     try:
         # The remaining cause is an unusable ICC profile, which is treated as no profile.
-        return _run(original._replace(colours=opened.colours._replace(profile=b"", is_plain=False)), plan)
+        without_profiles = [_without_profile(each) for each in (original, *others)]
+        return _run(without_profiles[0], plan, without_profiles[1:])
     except (pyvips.Error, MemoryError):
         raise Internal("the picture cannot be rendered with these operations") from None
+
+
+def _input(opened: CheckedOriginal, pages: range, limits: InputLimits, number: int = 0) -> LoadInput:
+    """The input of loading the original `number` of a job. Raises OriginalTooLarge."""
+    facts = opened.facts
+    size = Size(facts.width_px, facts.height_px)
+    try:
+        check(limits, facts.format, size, pages.stop)
+    except CalotypeError as failure:
+        raise failure.at(number) from None
+    return LoadInput(opened, facts.format, size, pages, opened.colours)
+
+
+def _without_profile(original: LoadInput) -> LoadInput:
+    return original._replace(colours=original.colours._replace(profile=b"", is_plain=False))
 
 
 def _drawn(facts: Facts, plan: Plan) -> range:
@@ -97,7 +116,7 @@ def _drawn(facts: Facts, plan: Plan) -> range:
     return range(min(plan.frames or facts.pages, facts.pages))
 
 
-def _run(original: LoadInput, plan: Plan) -> bytes:
+def _run(original: LoadInput, plan: Plan, further: Sequence[LoadInput]) -> bytes:
     pages: list[pyvips.Image] = []
     stored = original.opened.turn_to_stored() if AsStored() in with_branches(plan.ops) else None
     layout = commands(plan.ops, plan.limit_px, original.size, plan.faces, stored)
@@ -110,6 +129,8 @@ def _run(original: LoadInput, plan: Plan) -> bytes:
                 pages = loaded(original, region, size)
             case Find() | FindBorders():
                 answer = found(command, pages)
+            case Watermark():
+                pages = watermarked(command, pages, further[-1])
             case _:
                 pages = apply(command, pages)
         try:

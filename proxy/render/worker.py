@@ -187,7 +187,7 @@ def _answer(
 ) -> tuple[Answer, bytes]:
     """Raises StaleReduction."""
     try:
-        opened, *further = last.open(job, descriptors)  # No operation of a plan uses the others yet.
+        opened, *further = last.open(job, descriptors)
         if job.compares:
             return Answer(difference=difference(opened, further[0], job.limits)), b""
         if job.plan is None:
@@ -195,7 +195,7 @@ def _answer(
                 facts=opened.facts, faces=find_faces(opened, job.limits) if find_faces else None
             ), b""
         opened.keep_decoded = job.keep_decoded
-        body = pipeline.render(opened, job.plan, job.limits)
+        body = pipeline.render(opened, job.plan, job.limits, further)
         return Answer(
             reduction=_left_reduction(opened, descriptors[-1]) if job.leaves_reduction else b""
         ), body

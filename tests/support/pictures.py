@@ -97,6 +97,12 @@ def quarters_as(kind: str, width: int = 400, height: int = 300) -> bytes:
 
 
 @functools.cache
+def plain_as(kind: str, width: int, height: int, colour: tuple[int, ...]) -> bytes:
+    """A picture of one colour, with or without alpha."""
+    image = (pyvips.Image.black(width, height, bands=len(colour)) + list(colour)).cast("uchar")
+    return encoded(image.copy(interpretation="srgb"), kind)
+
+
 def photo_as(kind: str, width: int = 640, height: int = 480, seed: int = 1) -> bytes:
     return encoded(photo(width, height, seed=seed), kind, keep="none")
 

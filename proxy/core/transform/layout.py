@@ -38,6 +38,7 @@ from proxy.core.transform.operations import (
     Trim,
     Turn,
     TurnToShape,
+    Watermark,
 )
 
 _L = TypeVar("_L", Length, Length | None, int | None)
@@ -93,7 +94,7 @@ class FindBorders:
     size: Size
 
 
-Command = Load | Cut | Scale | Embed | Find | FindBorders | Turn | Effect
+Command = Load | Cut | Scale | Embed | Find | FindBorders | Turn | Effect | Watermark
 Commands = Generator[Command, Box | None, None]
 
 

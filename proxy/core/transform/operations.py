@@ -412,10 +412,24 @@ class Convolve:
 Filter = Remap | Rgb | Colorize | Tint | Hue | Gamma | Threshold | Noise | Median | Convolve
 """Effects that an unsigned URL may have in presets only."""
 
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """Draws the last of the further originals over the picture. `share`, above 0 and at most 1, is its width, and `margin`
+    its least distance from the edges, both of the picture's width; it is never higher than the picture. Pictures narrower than
+    `least_width_px` have none."""
+
+    share: float
+    at: FocalPoint
+    margin: float
+    opacity_percent: int
+    least_width_px: int
+
+
 Effect = Blur | Sharpen | Pixelate | Flatten | Adjust | Filter
 """Operations that change no size."""
 
-SingleOperation = Resize | Crop | Extend | Pad | Trim | Turn | TurnToShape | AsStored | Effect
+SingleOperation = Resize | Crop | Extend | Pad | Trim | Turn | TurnToShape | AsStored | Effect | Watermark
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,7 +478,7 @@ class Transform:
     formats without alpha. `dpr_percent`, 100 to 400, multiplies the pixels of Resize and not those of Crop. `page` is the
     one page or frame to draw, from 1, and the last one beyond the end; `frames` is how many frames of an animation to
     draw. `version` makes URLs differ, but not cache entries.
-    `further` are the originals that operations use beside that of the URL, in order; no operation does yet.
+    `further` are the originals that operations use beside that of the URL, in order.
     """
 
     ops: tuple[Operation, ...] = ()

@@ -31,6 +31,7 @@ from proxy.core.transform.operations import (
     Trim,
     Turn,
     TurnToShape,
+    Watermark,
 )
 from proxy.core.transform.plan import Describe, Encode, Output, Plan
 
@@ -99,6 +100,9 @@ def _text(op: Operation) -> str:
             return f"{tone}:{percent}"
         case Remap():
             return op.value
+        case Watermark():
+            position = f"{_position_text(op.at)}:{op.margin:g}"
+            return f"watermark:{op.share:g}:{position}:{op.opacity_percent}:{op.least_width_px}"
         case Choice(condition, then, otherwise):
             branches = (" ".join(map(_text, branch)) for branch in (then, otherwise))
             return f"if:{condition}({')('.join(branches)})"

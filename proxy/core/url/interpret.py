@@ -112,7 +112,7 @@ def interpret(
         if isinstance(parsed, VariantUrl):
             transform = admit(mount, parsed, signed=is_signed)
         else:
-            admit_original(mount)
+            admit_original(mount, parsed)
     except CalotypeError as failure:
         refuse(failure)
     return Interpreted(mount, signed, parsed, transform)
@@ -134,10 +134,12 @@ def verify_signature(mount: Mount, raw: str) -> Signed | None:
     return signed
 
 
-def admit_original(mount: Mount) -> None:
-    """Raises UnknownRoute if `mount` does not serve originals."""
+def admit_original(mount: Mount, parsed: ParsedUrl) -> None:
+    """Raises UnknownRoute if `mount` does not serve originals, or what is known of them."""
     if mount.presets_only:
         raise UnknownRoute("this mount serves presets only: it serves no originals and no /info/")
+    if mount.watermark is not None and isinstance(parsed, OriginalUrl):
+        raise UnknownRoute("this mount has a watermark: it serves no originals")
 
 
 def admit(mount: Mount, parsed: VariantUrl, *, signed: bool) -> Transform:

@@ -4,13 +4,13 @@ Pure: takes a host and a raw target, and gives the mount and the target below it
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
 from proxy.core.errors import BadRequest, SourceNotAllowed, UnknownRoute
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform.operations import Colour, Transform
+from proxy.core.transform.operations import Colour, Transform, Watermark
 from proxy.core.url.alternatives import alternatives
 from proxy.core.url.dialects.component import Presets
 from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
@@ -36,6 +36,13 @@ class RemoteSource(NamedTuple):
 
     source: str
     location: OriginalLocation
+
+
+class MountWatermark(NamedTuple):
+    """What a mount draws over each of its variants."""
+
+    original: OriginalRef
+    operation: Watermark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +76,14 @@ class Mount:
     remote: RemoteSource | None = None
     upstream: Upstream | None = None
     cache_tags: bool = False
+    watermark: MountWatermark | None = None
+
+    def watermarked(self, transform: Transform) -> Transform:
+        """`transform` with the watermark, if there is one. No URL removes it."""
+        if self.watermark is None:
+            return transform
+        further = (*transform.further, self.watermark.original)
+        return replace(transform, ops=(*transform.ops, self.watermark.operation), further=further)
 
     def parse(self, target: str, presets: Presets) -> ParsedUrl:
         """Parses a raw target of this mount, without its signature. Raises as `Dialect.parse` does."""

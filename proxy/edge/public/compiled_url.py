@@ -54,6 +54,7 @@ def compiled_url(
     match parsed:
         case VariantUrl():
             unfulfilled = notices(parsed, transform, rules.max_side_px, finds_faces=rules.finds_faces)
+            transform = mount.watermarked(transform)
             disposition = parsed.disposition
             max_age_s = max_age_s if parsed.max_age_s is None else parsed.max_age_s
         case InfoUrl():

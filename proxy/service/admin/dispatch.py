@@ -142,7 +142,7 @@ class Dispatch:
         name = command.preset or ""
         if name not in presets:
             raise no_preset("preset", name, 1, presets)
-        plans = self._plans(transform_of(presets[name]))
+        plans = self._plans(mount.watermarked(transform_of(presets[name])))
         return [PurgeScope(mount.source, ScopeKind.PLAN, canonical(plan)) for plan in plans]
 
     async def _purge_url(self, command: PurgeCommand, url: str) -> PurgeResult:
@@ -168,6 +168,7 @@ class Dispatch:
             with suppress(CalotypeError):
                 # Without a signature the policy may round sizes and strengths.
                 transforms.append(admit(interpreted.mount, parsed, signed=False))
+            transforms = list(map(interpreted.mount.watermarked, transforms))
         scopes = [PurgeScope.of_variant(ref, plan) for plan in self._plans(*transforms)]
         return await self.purges.purge_and_revalidate([ref, *parsed.transform.further], scopes)
 

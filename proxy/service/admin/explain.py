@@ -98,8 +98,9 @@ async def explain(
                 explanation.plan = "the original's own bytes"
                 identity = (await originals.find(interpreted.candidates, deadline=deadline)).identity
             else:
+                drawn = interpreted.mount.watermarked(granted) if isinstance(parsed, VariantUrl) else granted
                 request = VariantRequest(
-                    ref, granted, accept_class(accept), rules.max_side_px, alternatives, defaults
+                    ref, drawn, accept_class(accept), rules.max_side_px, alternatives, defaults
                 )
                 plan = None if granted.needs_facts else produce.plan(request, None)
                 resolved = await produce.resolve(request, deadline=deadline)

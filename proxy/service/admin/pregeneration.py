@@ -268,8 +268,10 @@ class Pregeneration:
 
     def _requests(self, task: PregenerationTask, transform: str) -> list[VariantRequest]:
         rules = self._rules()
-        candidates = mount_named(rules, task.mount).candidates(checked_locator(task.key))
-        return list(requests_of(candidates, self._transform(transform), self._auto, rules.max_side_px))
+        mount = mount_named(rules, task.mount)
+        candidates = mount.candidates(checked_locator(task.key))
+        drawn = mount.watermarked(self._transform(transform))
+        return list(requests_of(candidates, drawn, self._auto, rules.max_side_px))
 
     async def _try_prepare(self, request: VariantRequest) -> bool:
         """Prepares a variant; retries while the node is overloaded or stops, which are no errors of the variant."""

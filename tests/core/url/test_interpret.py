@@ -17,13 +17,13 @@ from proxy.core.errors import (
     UnknownRoute,
 )
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform.operations import Fit, without_no_ops
+from proxy.core.transform.operations import CENTER, Fit, Watermark, without_no_ops
 from proxy.core.url.dialects.component import Component, components_of, transform_of
 from proxy.core.url.dialects.dialect import Unsupported
 from proxy.core.url.dialects.native.urls import parse, parse_transform, spell
 from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.interpret import Verified, admit, admit_original, interpret, trusted, verify_signature
-from proxy.core.url.mounts import Mount, Rules, Signing, only_mount
+from proxy.core.url.mounts import Mount, MountWatermark, Rules, Signing, only_mount
 from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, VariantUrl
 from proxy.core.url.policy import Dimensions
 from proxy.core.url.signing import Restrictions, Signed, sign
@@ -328,9 +328,19 @@ def test_a_dialect_may_need_a_signature_whatever_the_mount_requires(signing: Sig
 
 
 def test_presets_only_serves_no_originals() -> None:
-    admit_original(mount("m"))
-    with pytest.raises(UnknownRoute, match="presets only"):
-        admit_original(mount("m", presets_only=True))
+    original, info = (mount("m").parse(target, {}) for target in ("/original/a", "/info/a"))
+    for parsed in (original, info):
+        admit_original(mount("m"), parsed)
+        with pytest.raises(UnknownRoute, match="presets only"):
+            admit_original(mount("m", presets_only=True), parsed)
+
+
+def test_a_mount_with_a_watermark_serves_no_originals() -> None:
+    mark = MountWatermark(OriginalRef("s", "logo.png"), Watermark(0.2, CENTER, 0.0, 60, 0))
+    marked = mount("m", watermark=mark)
+    admit_original(marked, marked.parse("/info/a", {}))
+    with pytest.raises(UnknownRoute, match="watermark"):
+        admit_original(marked, marked.parse("/original/a", {}))
 
 
 @pytest.mark.parametrize("signing", Signing)

@@ -38,6 +38,7 @@ from proxy.core.transform.operations import (
     Trim,
     Turn,
     TurnToShape,
+    Watermark,
     flattening,
 )
 from proxy.core.transform.quality_level import QualityLevel
@@ -299,6 +300,8 @@ def _with(component: Component, op: SingleOperation) -> Component | None:
             return _coloured(component._replace(padding_px=sides), op.background)
         case Turn() | TurnToShape():
             return component._replace(turn=op) if is_sized else None
+        case Watermark():
+            raise AssertionError("no URL has a watermark: mounts add it")
         case _:
             effects = (*(component.effects or ()), op)
             return component._replace(effects=effects) if len(effects) <= MAX_EFFECTS else None
