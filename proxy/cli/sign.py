@@ -8,7 +8,7 @@ import click
 
 from proxy.cli.examples import example
 from proxy.cli.options import config_option, json_option, one_line, settings_of, sign_options
-from proxy.node.signed_urls import SignOptions, signed_url
+from proxy.node.signed_urls import SignOptions, signed_urls
 
 
 @click.command(
@@ -22,5 +22,5 @@ from proxy.node.signed_urls import SignOptions, signed_url
 def command(url: str, mount: str | None, config: Path | None, as_json: bool, **how: Any) -> None:
     """Print URL, absolute or beginning with a slash, with its signature."""
     with one_line():
-        made = signed_url(settings_of(config), url, mount=mount, signing=SignOptions(**how))
+        [made] = signed_urls(settings_of(config), [url], mount=mount, signing=SignOptions(**how))
     click.echo(json.dumps({"url": made}) if as_json else made)

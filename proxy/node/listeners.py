@@ -21,7 +21,7 @@ from proxy.edge.public.handler import PublicHandler
 from proxy.edge.public.server import AdminAppRunner, ConnectionRunner, ConnectionServer
 from proxy.local.tasks import Tasks
 from proxy.node import factory
-from proxy.node.signed_urls import SignOptions, signed_url
+from proxy.node.signed_urls import SignOptions, signed_urls
 from proxy.node.sockets import admin_sockets, url_of
 from proxy.node.systemd import Systemd
 from proxy.ports.operations import CommandDispatcher
@@ -95,9 +95,9 @@ async def admin_listener(
             "parameters": path_parameters(),
         }
 
-    def sign(url: str, seconds: float | None) -> str:
+    def sign(urls: Sequence[str], seconds: float | None) -> list[str]:
         try:
-            return signed_url(settings(), url, mount=None, signing=SignOptions(seconds=seconds))
+            return signed_urls(settings(), urls, mount=None, signing=SignOptions(seconds=seconds))
         except ConfigError as reason:
             raise BadRequest(str(reason)) from None
 

@@ -148,8 +148,8 @@ async def open_request_path(
     expects_subscribers: bool = False,
     is_exclusive: bool = False,
 ) -> AsyncIterator[RequestPath]:
-    """The request path with its workers running, the first in the process `first_worker` if that is given. With `disk` None there is no tier below the memory tier, and nothing is
-    shared with other nodes. With `is_exclusive` no running node may use the disk, and jobs go to a temporary store.
+    """The request path with its workers running, the first in the process `first_worker` if that is given. With `disk`
+    None there is no tier below the memory tier, and nothing is shared with other nodes. With `is_exclusive` no running node may use the disk, and jobs go to a temporary store.
     Raises ConfigError and WorkerDied."""
     async with AsyncExitStack() as stack:
         scratch = None

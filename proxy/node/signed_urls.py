@@ -1,5 +1,6 @@
 """Signs URLs with the keys of the configuration."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from proxy.config.errors import ConfigError
@@ -19,14 +20,19 @@ class SignOptions(NamedTuple):
     session: str = ""
 
 
-def signed_url(settings: Settings, url: str, *, mount: str | None, signing: SignOptions) -> str:
-    """`url`, absolute or a bare target, with its signature. Raises ConfigError, BadUrl or UnknownRoute."""
-    origin, target = origin_and_target(url)
-    cut(target)
-    chosen = route(factory.mounts(settings), host_name(origin.partition("://")[2]), target)
-    if mount not in (None, chosen.name):
-        raise ConfigError(f"--mount: this URL belongs to mount {chosen.name}")
-    return origin + signed_target(settings, chosen, target, signing)
+def signed_urls(
+    settings: Settings, urls: Iterable[str], *, mount: str | None, signing: SignOptions
+) -> list[str]:
+    """`urls`, absolute or bare targets, with their signatures. Raises ConfigError, BadUrl or UnknownRoute."""
+    mounts, signed = factory.mounts(settings), []
+    for url in urls:
+        origin, target = origin_and_target(url)
+        cut(target)
+        chosen = route(mounts, host_name(origin.partition("://")[2]), target)
+        if mount not in (None, chosen.name):
+            raise ConfigError(f"--mount: this URL belongs to mount {chosen.name}")
+        signed.append(origin + signed_target(settings, chosen, target, signing))
+    return signed
 
 
 def signed_target(settings: Settings, mount: Mount, target: str, signing: SignOptions) -> str:

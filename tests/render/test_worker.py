@@ -126,15 +126,15 @@ def test_a_second_attempt_frees_the_memory_of_the_first(monkeypatch: pytest.Monk
     tries: list[weakref.ref[Held]] = []
     real = pipeline._run
 
-    def drawn(original: loading.LoadInput, plan: Plan) -> bytes:
+    def drawn(original: loading.LoadInput, plan: Plan, further: Sequence[loading.LoadInput]) -> bytes:
         held = Held()
         tries.append(weakref.ref(held))
         if len(tries) == 1:
-            real(original, plan)
+            real(original, plan, further)
             raise MemoryError
         assert tries[0]() is None
         assert not original.opened._cache
-        return real(original, plan)
+        return real(original, plan, further)
 
     monkeypatch.setattr(pipeline, "_run", drawn)
     assert render(shared, plan_for("w_300,f_webp", content), LIMITS) == draw(content, "w_300,f_webp")

@@ -5,7 +5,7 @@ calls share these limits."""
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO, Annotated, NamedTuple, TypeVar
@@ -67,8 +67,8 @@ _AROUND_BYTES = 64 * 1024
 _ONE_FILE = "a form must have one file and no other field: name, mount, key and overwrite belong in the query"
 
 T = TypeVar("T", bound=msgspec.Struct)
-Sign = Callable[[str, float | None], str]
-"""The signed form of a URL that is valid for some seconds, or for ever. Raises CalotypeErrors."""
+Sign = Callable[[Sequence[str], float | None], list[str]]
+"""URLs with signatures that are valid for some seconds, or for ever. Raises CalotypeErrors."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Read = Callable[[int], Awaitable[bytes]]
 
@@ -252,8 +252,8 @@ class Operations:
         body = await _read(request, SignRequest)
         if not 1 <= len(body.urls) <= MAX_SIGNED:
             raise BadRequest(f"parameter urls must have 1 to {MAX_SIGNED} entries")
-        urls = [self._sign(_checked_text(url, "parameter urls"), body.expires_s) for url in body.urls]
-        return responses.json_response({"urls": urls})
+        urls = [_checked_text(url, "parameter urls") for url in body.urls]
+        return responses.json_response({"urls": self._sign(urls, body.expires_s)})
 
     async def _job(self, request: web.Request) -> web.Response:
         return await self._execute(JobStatus(request.match_info.get("id", "")))

@@ -58,3 +58,5 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 sys.meta_path.insert(0, _Finder())
+# Libraries of the node import these where they are installed, as tools and tests have them: a tenth of a start.
+sys.modules |= dict.fromkeys(("rich", "django"))
