@@ -271,7 +271,8 @@ def test_every_used_or_documented_metric_exists(exposed: set[str]) -> None:
         name for name in named(page) if name.removesuffix("_total").rstrip("_") not in families | {"calotype"}
     } == set()
     pages = "".join(page.read_text() for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))
-    documented_metrics = {name for name in named(pages) if name.startswith("calotype_")}
+    # calotype_urls is the package of the Python client.
+    documented_metrics = {name for name in named(pages) if name.startswith("calotype_")} - {"calotype_urls"}
     assert {
         name for name in documented_metrics if re.sub(r"_(?:total|bucket)$", "", name) not in families
     } == set()
