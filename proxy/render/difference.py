@@ -8,10 +8,10 @@ square: the largest of them counts. A mean over the whole picture would hide a m
 import pyvips
 
 from proxy.core.errors import CalotypeError
-from proxy.core.image.limits import InputLimits, check
+from proxy.core.image.limits import InputLimits
 from proxy.core.image.size import Size
 from proxy.render.checked_original import CheckedOriginal, fault_of_original
-from proxy.render.loading import first_page
+from proxy.render.loading import LoadInput, only_page
 
 MAX_SIDE_PX = 512
 SQUARES = 8
@@ -38,8 +38,7 @@ def difference(one: CheckedOriginal, other: CheckedOriginal, limits: InputLimits
 def _drawn(original: CheckedOriginal, size: Size, limits: InputLimits, position: int) -> pyvips.Image:
     """The first page at exactly `size`: red, green and blue multiplied by alpha, and alpha, in floating point."""
     try:
-        check(limits, original.facts.format, Size(original.facts.width_px, original.facts.height_px), 1)
-        image = first_page(original, size)
+        image = only_page(LoadInput.checked(original, range(1), limits), size)
         image = (image if image.hasalpha() else image.bandjoin(255)).cast("float")
         alpha = image[3]
         return (image[0:3] * alpha / 255).bandjoin(alpha).gaussblur(BLUR_PX).copy_memory()

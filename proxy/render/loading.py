@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pyvips
 
 from proxy.core.image.formats import Format
+from proxy.core.image.limits import InputLimits, check
 from proxy.core.image.size import Box, Size, pixels
 from proxy.render.alpha import is_opaque, resized
 from proxy.render.checked_original import (
@@ -47,6 +48,14 @@ class LoadInput(NamedTuple):
     pages: range
     colours: Colours
 
+    @classmethod
+    def checked(cls, opened: CheckedOriginal, pages: range, limits: InputLimits) -> "LoadInput":
+        """The input for `pages` of `opened`. Raises OriginalTooLarge and the errors of an original that is not opened yet."""
+        facts = opened.facts
+        size = Size(facts.width_px, facts.height_px)
+        check(limits, facts.format, size, pages.stop)
+        return cls(opened, facts.format, size, pages, opened.colours)
+
     @property
     def content(self) -> bytes:
         return self.opened.content
@@ -78,13 +87,9 @@ def loaded(original: LoadInput, region: Box, size: Size) -> list[pyvips.Image]:
     return [opened.cached("resized", (region, size), lambda: fitted(whole, factor))]
 
 
-def first_page(opened: CheckedOriginal, size: Size) -> pyvips.Image:
-    """The first page, upright, 8-bit sRGB with or without alpha, at exactly `size`. Raises pyvips.Error or MemoryError."""
-    facts = opened.facts
-    whole = Size(facts.width_px, facts.height_px)
-    [image] = loaded(
-        LoadInput(opened, facts.format, whole, range(1), opened.colours), Box(0, 0, *whole), size
-    )
+def only_page(original: LoadInput, size: Size) -> pyvips.Image:
+    """The whole of the one page to draw, as in `loaded`. Raises pyvips.Error or MemoryError."""
+    [image] = loaded(original, Box(0, 0, *original.size), size)
     return image
 
 

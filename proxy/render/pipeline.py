@@ -15,9 +15,9 @@ from proxy.core.errors import CalotypeError, Internal, OriginalTooLarge
 from proxy.core.image.copyright import ONLY_COPYRIGHT
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import TRAITS, Format
-from proxy.core.image.limits import InputLimits, check
+from proxy.core.image.limits import InputLimits
 from proxy.core.image.picture_data import picture_data
-from proxy.core.image.size import Box, Size
+from proxy.core.image.size import Box
 from proxy.core.transform.layout import Find, FindBorders, Load, commands
 from proxy.core.transform.operations import AsStored, Watermark, with_branches
 from proxy.core.transform.plan import Describe, Encode, Plan
@@ -64,8 +64,8 @@ def render(
 ) -> bytes:
     """The encoded variant. `further` are the originals that the plan uses beside `opened`. Raises the errors of an original,
     or Internal if the plan fails on undamaged ones."""
-    original = _input(opened, _drawn(opened.facts, plan), limits)
-    others = [_input(each, range(1), limits, number) for number, each in enumerate(further, start=1)]
+    original = LoadInput.checked(opened, _drawn(opened.facts, plan), limits)
+    others = [_other(each, number, limits) for number, each in enumerate(further, start=1)]
     try:
         return _run(original, plan, others)
     except (pyvips.Error, MemoryError) as fault:
@@ -89,15 +89,12 @@ def render(
         raise Internal("the picture cannot be rendered with these operations") from None
 
 
-def _input(opened: CheckedOriginal, pages: range, limits: InputLimits, number: int = 0) -> LoadInput:
-    """The input of loading the original `number` of a job. Raises OriginalTooLarge."""
-    facts = opened.facts
-    size = Size(facts.width_px, facts.height_px)
+def _other(opened: CheckedOriginal, number: int, limits: InputLimits) -> LoadInput:
+    """The first page of the original `number` of the job. Raises OriginalTooLarge with that position."""
     try:
-        check(limits, facts.format, size, pages.stop)
+        return LoadInput.checked(opened, range(1), limits)
     except CalotypeError as failure:
         raise failure.at(number) from None
-    return LoadInput(opened, facts.format, size, pages, opened.colours)
 
 
 def _without_profile(original: LoadInput) -> LoadInput:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pyvips
 
-from proxy.core.image.size import Box, Size
+from proxy.core.image.size import Size
 from proxy.core.transform.operations import Watermark
-from proxy.render.loading import LoadInput, loaded
+from proxy.render.loading import LoadInput, only_page
 
 _COLOURS = 3
 
@@ -24,7 +24,7 @@ def watermarked(mark: Watermark, pages: Sequence[pyvips.Image], original: LoadIn
         room.height / original.size.height,
     )
     size = Size(*(max(1, round(side * scale)) for side in original.size))
-    [image] = loaded(original, Box(0, 0, *original.size), size)
+    image = only_page(original, size)
     if mark.opacity_percent < 100:
         image = image if image.hasalpha() else image.addalpha()
         alpha = (image.extract_band(_COLOURS) * (mark.opacity_percent / 100)).rint().cast("uchar")

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from proxy.core.errors import BadRequest, SourceNotAllowed, UnknownRoute
+from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Colour, Transform, Watermark
 from proxy.core.url.alternatives import alternatives
@@ -79,8 +80,8 @@ class Mount:
     watermark: MountWatermark | None = None
 
     def watermarked(self, transform: Transform) -> Transform:
-        """`transform` with the watermark, if there is one. No URL removes it."""
-        if self.watermark is None:
+        """`transform` with the watermark, if there is one and it draws a picture. No URL removes it."""
+        if self.watermark is None or transform.format is Format.INFO:
             return transform
         further = (*transform.further, self.watermark.original)
         return replace(transform, ops=(*transform.ops, self.watermark.operation), further=further)

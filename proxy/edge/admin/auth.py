@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -85,9 +85,12 @@ class AdminAuth:
         return f"{until}.{_mac(token.encode(), 'session', until)}"
 
     def session(self, request: web.Request) -> Session | None:
-        """The session of the request's cookie; None without a valid one. Without tokens a session of all scopes."""
+        """What a page of this request may do: all without tokens, what its token may, else what its cookie may. None without
+        a valid cookie."""
         if self.is_open:
             return Session(self._all_scopes, "")
+        if given := _given(request, basic=False):
+            return Session(self._scopes_of(given), "")
         cookie = request.cookies.get(COOKIE, "")
         until, _, mac = cookie.partition(".")
         found = None
@@ -97,7 +100,7 @@ class AdminAuth:
                 found = Session(scopes, _mac(token, "csrf", until))
         return found if found is not None and int(until) > self._wall() else None
 
-    def _scopes_of(self, given: str) -> Set[str]:
+    def _scopes_of(self, given: str) -> frozenset[str]:
         granted: frozenset[str] = frozenset()
         for token, scopes in self._tokens.items():
             if _equal(given, token):

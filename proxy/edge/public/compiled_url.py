@@ -54,13 +54,17 @@ def compiled_url(
     match parsed:
         case VariantUrl():
             unfulfilled = notices(parsed, transform, rules.max_side_px, finds_faces=rules.finds_faces)
-            transform = mount.watermarked(transform)
             disposition = parsed.disposition
             max_age_s = max_age_s if parsed.max_age_s is None else parsed.max_age_s
         case InfoUrl():
             document = parsed.document
     request = VariantRequest(
-        meaning.ref, transform, accepted, rules.max_side_px, meaning.alternatives, meaning.defaults
+        meaning.ref,
+        mount.watermarked(transform),
+        accepted,
+        rules.max_side_px,
+        meaning.alternatives,
+        meaning.defaults,
     )
     caching = responses.caching_headers(
         max_age_s=max_age_s,

@@ -168,8 +168,8 @@ class Dispatch:
             with suppress(CalotypeError):
                 # Without a signature the policy may round sizes and strengths.
                 transforms.append(admit(interpreted.mount, parsed, signed=False))
-            transforms = list(map(interpreted.mount.watermarked, transforms))
-        scopes = [PurgeScope.of_variant(ref, plan) for plan in self._plans(*transforms)]
+        drawn = map(interpreted.mount.watermarked, transforms)
+        scopes = [PurgeScope.of_variant(ref, plan) for plan in self._plans(*drawn)]
         return await self.purges.purge_and_revalidate([ref, *parsed.transform.further], scopes)
 
     def _plans(self, *transforms: Transform) -> list[Plan]:

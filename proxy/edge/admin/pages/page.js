@@ -21,18 +21,16 @@ export async function json(target, options) {
 }
 
 let session = null;
+const ofSession = async () => (session ??= await json("/session.json"));
 
 // Whether this session may do what a scope allows.
-export async function may(scope) {
-  session ??= await json("/session.json");
-  return session.scopes.includes(scope);
-}
+export const may = async (scope) => (await ofSession()).scopes.includes(scope);
 
 // A call that changes something. `body` is an object, a file, or undefined.
 export async function write(method, target, body) {
-  session ??= await json("/session.json");
+  const { csrf } = await ofSession();
   const isFile = body instanceof Blob;
-  const headers = { "X-CSRF-Token": session.csrf, "Content-Type": isFile ? "application/octet-stream" : "application/json" };
+  const headers = { "X-CSRF-Token": csrf, "Content-Type": isFile ? "application/octet-stream" : "application/json" };
   return json(target, { method, headers, body: isFile || body === undefined ? body : JSON.stringify(body) });
 }
 

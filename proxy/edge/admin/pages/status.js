@@ -103,6 +103,11 @@ function showTraffic(samples) {
       bytes(saved.get(mount) ?? 0), String(of.refused), String(of.failed),
     ];
   }), "none");
+  // Once: the choice in use must not be replaced.
+  if (at("purge-mount").length === 1) {
+    const names = mounts.map(([name]) => name).filter((name) => name !== "none");
+    at("purge-mount").append(...names.map((name) => Object.assign(document.createElement("option"), { value: name, textContent: name })));
+  }
   const formats = [...samples.by("calotype_sent_bytes_total", "format")].filter(([, count]) => count).sort((one, other) => other[1] - one[1]);
   const all = formats.reduce((sum, [, count]) => sum + count, 0);
   rows("formats", formats.map(([format, count]) => [
@@ -256,8 +261,6 @@ at("sure").addEventListener("close", () => {
 
 async function begin() {
   at("purge-box").hidden = !(await may("purge"));
-  const { mounts } = await json("/playground.json");
-  at("purge-mount").append(...mounts.map(({ name }) => Object.assign(document.createElement("option"), { value: name, textContent: name })));
   await watch();
 }
 
