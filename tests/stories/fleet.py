@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 import aiohttp
 from yarl import URL
 
-from tests.support.answers import Answer
+from tests.support.answers import Answer, opened
 from tests.support.servers import ROOT, Redis, Store, free_port
 from tests.support.tcp_faults import FaultyProxy
 from tests.support.waiting import LONGEST_S, eventually_sync
@@ -160,11 +159,9 @@ class Node:
         return (self.folder / "log").read_text()
 
     def admin(self, target: str) -> bytes:
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{self.admin_port}{target}", timeout=LONGEST_S
-        ) as answer:
-            body: bytes = answer.read()
-            return body
+        """The body of an admin page."""
+        with opened(f"http://127.0.0.1:{self.admin_port}{target}") as answer:
+            return bytes(answer.read())
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples with these labels."""
@@ -180,12 +177,8 @@ class Node:
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.admin_port}{target}", content, headers, method=method
         )
-        try:
-            with urllib.request.urlopen(request, timeout=LONGEST_S) as answer:
-                return AdminReply(answer.status, json.loads(answer.read()))
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                return AdminReply(refusal.code, json.loads(refusal.read()))
+        with opened(request) as answer:
+            return AdminReply(answer.status, json.loads(answer.read()))
 
     def finished_job(self, job: str) -> dict[str, Any]:
         """The progress of a job once it is done."""

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 
 from proxy.core.url.signing import Restrictions, Signed, verify
 from tests.support import commands, pictures
+from tests.support.answers import opened
 from tests.support.fakes import temporary_file
 from tests.support.waiting import LONGEST_S, eventually_sync
 
@@ -402,9 +402,7 @@ class Served:
         )  # fmt: skip
 
     def get(self, target: str, *, admin: bool = False) -> tuple[int, bytes]:
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{self.admin_port if admin else self.port}{target}"
-        ) as answer:
+        with opened(f"http://127.0.0.1:{self.admin_port if admin else self.port}{target}") as answer:
             return answer.status, answer.read()
 
     def until_ready(self) -> "Served":
@@ -518,11 +516,11 @@ def test_the_demo_generates_originals_and_prints_their_urls(folder: Path) -> Non
         pages = [url for url in urls if f":{node.admin_port}/" in url]
         assert pages == urls[9:]
         for page in pages:
-            with urllib.request.urlopen(page) as answer:
+            with opened(page) as answer:
                 assert answer.status == 200
         urls = urls[:9]
         for url in urls:
-            with urllib.request.urlopen(url) as answer:
+            with opened(url) as answer:
                 assert answer.status == 200
                 assert answer.headers["Content-Type"].startswith("image/")
     finally:
@@ -593,15 +591,12 @@ def test_a_full_log_fails_no_request(folder: Path) -> None:
         def answers() -> bool:
             with (
                 contextlib.suppress(OSError),
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/w_100/photo.jpg") as answer,
+                opened(f"http://127.0.0.1:{port}/w_100/photo.jpg") as answer,
             ):
-                assert answer.status == 200
-                return True
+                return answer.status == 200
             return False
 
         eventually_sync(answers)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/w_100/photo.jpg") as answer:
-            assert answer.status == 200
         process.terminate()
         process.communicate(timeout=LONGEST_S)
 
@@ -741,7 +736,7 @@ def test_serve_prints_three_urls_of_existing_originals(folder: Path, form: str, 
             if len(urls) == 3:
                 break
         for url in urls:
-            with urllib.request.urlopen(url) as answer:
+            with opened(url) as answer:
                 assert answer.headers["Content-Type"].startswith("image/")
         assert {url.partition("/w_")[2].partition("/")[2] for url in urls} == {
             "deep/photo.gif", "deep/photo.png", "photo.jpg",
@@ -779,7 +774,7 @@ def test_the_printed_urls_are_allowed_by_the_mount(
         assert len(ready["open"]) == 3
         assert ready["open"][0].startswith(f"http://127.0.0.1:{node.port}{begins}")
         for url in ready["open"]:
-            with urllib.request.urlopen(url) as answer:
+            with opened(url) as answer:
                 assert answer.headers["Content-Type"].startswith("image/")
     finally:
         node.process.terminate()

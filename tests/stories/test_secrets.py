@@ -4,7 +4,6 @@ import asyncio
 import re
 import secrets
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +15,9 @@ import pytest
 from proxy.core.url.signing import sign
 from tests.stories.fleet import Node, descendants, get_all, running, s3
 from tests.support import pictures, servers
-from tests.support.answers import Answer
+from tests.support.answers import Answer, opened
 from tests.support.servers import Store
-from tests.support.waiting import LONGEST_S, eventually
+from tests.support.waiting import eventually
 
 SECRETS = {name: secrets.token_hex(20) for name in ("key", "token", "s3", "redis", "session", "url", "user")}
 SOURCES_OF_TEXT = ("answers", "admin", "processes", "log")
@@ -130,10 +129,8 @@ def admin(node: Node, target: str) -> str:
         f"http://127.0.0.1:{node.admin_port}{target}", headers={"Authorization": f"Bearer {SECRETS['token']}"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=LONGEST_S) as answer:
+        with opened(request) as answer:
             return str(answer.read().decode())
-    except urllib.error.HTTPError as answer:
-        return answer.read().decode()
     except OSError:
         return ""
 
