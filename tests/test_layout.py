@@ -40,6 +40,16 @@ TESTED_ELSEWHERE = {
     ),
     "core/url/dialects/thumbor/options.py": "core/url/dialects/thumbor/test_urls.py",
     "core/url/dialects/thumbor/signatures.py": "core/url/dialects/thumbor/test_urls.py",
+    **dict.fromkeys(
+        (
+            "core/url/dialects/writing.py",
+            *(
+                f"core/url/dialects/{name}/writing.py"
+                for name in ("cloudflare", "cloudinary", "imagekit", "imgix", "imgproxy", "next", "thumbor")
+            ),
+        ),
+        "core/url/test_equivalents.py",
+    ),
     "core/url/parsed_url.py": "core/url/dialects/native/test_urls.py",
     "service/admin/explain.py": "http/test_signed.py",
 }

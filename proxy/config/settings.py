@@ -172,7 +172,7 @@ class Settings(BaseSettings):
             if others := sorted(set(of_dialect) - set(mount.dialects)):
                 raise ValueError(f"mounts.{name}.keys: {shown(others[0])} is no dialect of this mount")
             for dialect in mount.dialects if mount.signing is not Signing.OFF else ():
-                if not DIALECTS[dialect].has_signatures:
+                if DIALECTS[dialect].sign is None:
                     raise ValueError(
                         f"mounts.{name}.signing: must be off, because URLs of the dialect {dialect} cannot be signed"
                     )

@@ -1,7 +1,8 @@
 """The gallery: a page of pictures that shows what URLs can do. The fits and operations come from the tables of the parser,
-so that a new one appears by itself."""
+so that a new one appears by itself. The public root of a demo shows that of the demo's originals, the admin listener one of
+any mount."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -9,11 +10,9 @@ from typing import NamedTuple
 
 from proxy.core.url.dialects.native.examples import EFFECTS
 from proxy.core.url.dialects.native.params import FITS, TURN_WORDS
+from proxy.core.url.target import encoded
 
-_PAGES = Path(__file__).parent / "pages"
-_LAKE, _BOTTLE = "lake.jpg", "bottle.png"
-_CROPPED = ("astronaut.png", "cat.png", "garage.png", "coffee.png", _LAKE)
-_COMPARED = ("coffee.png", "astronaut.png", "rocket.jpg", _LAKE)
+_PAGES = Path(__file__).parent / "gallery_pages"
 _WIDE = "ar_16:9,c_fill"
 """The shape of the picture with a srcset. It is that of no other picture: browsers prefer a candidate that they have."""
 _WIDTHS_PX = (160, 240, 320, 480, 640, 960, 1280)
@@ -26,6 +25,7 @@ _MORE = (
     "w_180,q_auto:low",
 )
 _OF_ALPHA = frozenset({"flatten", "negate_alpha"})
+_CROPPED_COUNT, _COMPARED_COUNT = 5, 4
 
 
 class File(NamedTuple):
@@ -35,70 +35,126 @@ class File(NamedTuple):
     media_type: str
 
 
-def gallery(*, admin_url: str, folder: str) -> dict[str, File]:
-    """The files by path. `admin_url` is that of the admin listener, empty if it is unknown; `folder` has the originals."""
-    page = Template((_PAGES / "gallery.html").read_text()).substitute(
-        links=_links(admin_url),
-        crops="\n".join(map(_crops, _CROPPED)),
-        formats="\n".join(map(_format, _COMPARED)),
-        smallest=f"/w_{_WIDTHS_PX[0]},{_WIDE},f_auto/{_LAKE}",
-        srcset=", ".join(f"/w_{width},{_WIDE},f_auto/{_LAKE} {width}w" for width in _WIDTHS_PX),
-        fits=_figures((f"c_{fit},w_180,h_120", _present(folder, "garage.png")) for fit in FITS),
-        operations=_figures(_operations(_present(folder, "cat.png"))),
-        folder=escape(folder),
-        node=escape(f" --node {admin_url}") if admin_url else "",
+class ShownOriginals(NamedTuple):
+    """The originals that the gallery shows, as keys. `cut_out` is of operations that need transparency."""
+
+    cropped: Sequence[str]
+    compared: Sequence[str]
+    wide: str
+    fitted: str
+    changed: str
+    cut_out: str
+
+
+def demo_originals(folder: str) -> ShownOriginals:
+    """Those of the demo; `folder` has them. A painted one is shown for a photograph that is missing."""
+    lake = "lake.jpg"
+
+    def present(key: str) -> str:
+        return key if Path(folder, key).exists() else lake
+
+    return ShownOriginals(
+        cropped=("astronaut.png", "cat.png", "garage.png", "coffee.png", lake),
+        compared=("coffee.png", "astronaut.png", "rocket.jpg", lake),
+        wide=lake,
+        fitted=present("garage.png"),
+        changed=present("cat.png"),
+        cut_out="bottle.png",
     )
+
+
+def listed_originals(keys: Sequence[str]) -> ShownOriginals:
+    """Those of a mount that has originals with these `keys`, at least one."""
+    picked = [encoded(key) for key in keys[: max(_CROPPED_COUNT, _COMPARED_COUNT)]]
+    transparent = next((encoded(key) for key in keys if key.lower().endswith((".png", ".webp"))), picked[0])
+    return ShownOriginals(
+        cropped=picked[:_CROPPED_COUNT],
+        compared=picked[:_COMPARED_COUNT],
+        wide=picked[0],
+        fitted=picked[min(1, len(picked) - 1)],
+        changed=picked[min(2, len(picked) - 1)],
+        cut_out=transparent,
+    )
+
+
+class Gallery(NamedTuple):
+    """Where the gallery leads. `base` precedes the URLs of its pictures: the origin, if it is another, and the prefix of
+    the mount without its slash. `admin_url` precedes those of the pages of the admin listener, None if they are unknown.
+    `replacing` are the commands that replace an original."""
+
+    base: str
+    admin_url: str | None
+    replacing: str
+
+    def page(self, shown: ShownOriginals) -> str:
+        """The page as HTML."""
+        wide = f"{self.base}/w_{{}},{_WIDE},f_auto/{shown.wide}"
+        return Template((_PAGES / "gallery.html").read_text()).substitute(
+            links=self._links(),
+            crops="\n".join(map(self._crops, shown.cropped)),
+            formats="\n".join(map(self._format, shown.compared)),
+            smallest=escape(wide.format(_WIDTHS_PX[0])),
+            srcset=escape(", ".join(f"{wide.format(width)} {width}w" for width in _WIDTHS_PX)),
+            fits=self._figures((f"c_{fit},w_180,h_120", shown.fitted) for fit in FITS),
+            operations=self._figures(_operations(shown)),
+            replacing=escape(self.replacing),
+        )
+
+    def _links(self) -> str:
+        pages = {"Status": "/", "Playground": "/playground", "Admin API": "/v1/openapi.json"}
+        return " ".join(
+            f'<a href="{escape(self.admin_url + path)}">{title}</a>'
+            for title, path in pages.items()
+            if self.admin_url is not None
+        )
+
+    def _crops(self, key: str) -> str:
+        squares = "".join(
+            self._figure(f"w_240,h_240,c_fill,g_{gravity},f_auto", key, caption)
+            for gravity, caption in (
+                ("face", "by face"),
+                ("auto", "by attention"),
+                ("center", "by the centre"),
+            )
+        )
+        return f'<div class="three">{squares}</div>'
+
+    def _format(self, key: str) -> str:
+        variant, original = (escape(f"{self.base}/{part}/{key}") for part in ("w_640,f_auto", "original"))
+        return (
+            f'<figure data-original="{original}" data-variant="{variant}">'
+            f'<img src="{variant}" alt="{escape(key)}" loading="lazy">'
+            f'<figcaption><code>{variant}</code><br><span class="facts"></span></figcaption></figure>'
+        )
+
+    def _figures(self, variants: Iterable[tuple[str, str]]) -> str:
+        return "\n".join(
+            self._figure(tokens, key, tokens.removesuffix(",f_auto")) for tokens, key in variants
+        )
+
+    def _figure(self, tokens: str, key: str, caption: str) -> str:
+        url, caption = escape(f"{self.base}/{tokens}/{key}"), escape(caption)
+        return (
+            f'<figure><img src="{url}" alt="{caption}" loading="lazy"><figcaption><code>{caption}</code><br>'
+            f'<button type="button" data-url="{url}" aria-label="Copy the URL of {caption}">Copy URL</button>'
+            "</figcaption></figure>"
+        )
+
+
+def parts() -> dict[str, File]:
+    """The style and the script of the page, by path."""
     return {
-        "/": File(page, "text/html"),
-        "/gallery.css": File((_PAGES / "gallery.css").read_text(), "text/css"),
-        "/gallery.js": File((_PAGES / "gallery.js").read_text(), "text/javascript"),
+        f"/{name}": File((_PAGES / name).read_text(), media_type)
+        for name, media_type in (("gallery.css", "text/css"), ("gallery.js", "text/javascript"))
     }
 
 
-def _present(folder: str, key: str) -> str:
-    """`key`, or a painted original if the photograph is missing."""
-    return key if Path(folder, key).exists() else _LAKE
-
-
-def _links(admin_url: str) -> str:
-    pages = {"Status": "/", "Playground": "/playground", "Admin API": "/v1/openapi.json"}
-    return " ".join(
-        f'<a href="{escape(admin_url + path)}">{title}</a>' for title, path in pages.items() if admin_url
-    )
-
-
-def _crops(key: str) -> str:
-    squares = "".join(
-        _figure(f"w_240,h_240,c_fill,g_{gravity},f_auto", key, caption)
-        for gravity, caption in (("face", "by face"), ("auto", "by attention"), ("center", "by the centre"))
-    )
-    return f'<div class="three">{squares}</div>'
-
-
-def _format(key: str) -> str:
-    variant = f"/w_640,f_auto/{key}"
-    return (
-        f'<figure data-original="/original/{key}" data-variant="{variant}"><img src="{variant}" alt="{key}" loading="lazy">'
-        f'<figcaption><code>{variant}</code><br><span class="facts"></span></figcaption></figure>'
-    )
-
-
-def _operations(picture: str) -> Iterator[tuple[str, str]]:
+def _operations(shown: ShownOriginals) -> Iterator[tuple[str, str]]:
     for effect in EFFECTS:
-        yield f"w_180,e_{effect},f_auto", _BOTTLE if effect.partition(":")[0] in _OF_ALPHA else picture
+        needs_alpha = effect.partition(":")[0] in _OF_ALPHA
+        yield f"w_180,e_{effect},f_auto", shown.cut_out if needs_alpha else shown.changed
     for turn in TURN_WORDS:
-        yield f"w_180,a_{turn},f_auto", picture
+        yield f"w_180,a_{turn},f_auto", shown.changed
     for tokens in _MORE:
-        yield f"{tokens},f_auto", _BOTTLE if tokens.startswith(("c_pad", "trim")) else picture
-
-
-def _figures(variants: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(_figure(tokens, key, tokens.removesuffix(",f_auto")) for tokens, key in variants)
-
-
-def _figure(tokens: str, key: str, caption: str) -> str:
-    url = escape(f"/{tokens}/{key}")
-    return (
-        f'<figure><img src="{url}" alt="{escape(caption)}" loading="lazy"><figcaption><code>{escape(caption)}</code><br>'
-        f'<button type="button" data-url="{url}" aria-label="Copy the URL of {escape(caption)}">Copy URL</button></figcaption></figure>'
-    )
+        needs_alpha = tokens.startswith(("c_pad", "trim"))
+        yield f"{tokens},f_auto", shown.cut_out if needs_alpha else shown.changed

@@ -32,7 +32,7 @@ from proxy.core.url.mounts import Mount, MountWatermark, RemoteSource, Rules
 from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, S3Location, WebLocation
 from proxy.core.url.upstream import Upstream
 from proxy.edge.admin.auth import AdminAuth
-from proxy.edge.public.gallery import File, gallery
+from proxy.edge.gallery import File, Gallery, demo_originals, parts
 from proxy.node.first_worker import worker_limits
 from proxy.ports.telemetry import Metrics
 from proxy.remote.cdn_purge import PurgeHook
@@ -178,11 +178,13 @@ def pages(settings: Settings) -> dict[str, File]:
         return {}
     admin = settings.admin
     host = f"[{admin.host}]" if ":" in admin.host else admin.host
+    admin_url = f"http://{host}:{admin.port}" if admin.port else None
     folders = [source.path for source in settings.sources.values() if isinstance(source, DirectorySection)]
-    return gallery(
-        admin_url=f"http://{host}:{admin.port}" if admin.port else "",
-        folder=str(folders[0]) if folders else "",
-    )
+    folder = str(folders[0]) if folders else ""
+    node = f" --node {admin_url}" if admin_url else ""
+    replacing = f'cp another.jpg "{folder}/lake.jpg"\n./run purge --original lake.jpg{node}'
+    page = Gallery(base="", admin_url=admin_url, replacing=replacing).page(demo_originals(folder))
+    return {"/": File(page, "text/html"), **parts()}
 
 
 def one_worker(settings: Settings) -> Settings:

@@ -4,7 +4,6 @@ import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
 from aiohttp import web
@@ -12,15 +11,14 @@ from prometheus_client import CollectorRegistry
 
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
-from proxy.core.admin.commands import ListOriginals
 from proxy.core.errors import BadRequest
 from proxy.core.net.trusted_proxies import TrustedProxies
-from proxy.core.url.dialects.native.examples import path_parameters
 from proxy.edge.admin.app import admin_app
 from proxy.edge.public.handler import PublicHandler
 from proxy.edge.public.server import AdminAppRunner, ConnectionRunner, ConnectionServer
 from proxy.local.tasks import Tasks
 from proxy.node import factory
+from proxy.node.pages import AdminPages
 from proxy.node.signed_urls import SignOptions, signed_urls
 from proxy.node.sockets import admin_sockets, url_of
 from proxy.node.systemd import Systemd
@@ -36,8 +34,6 @@ SPARE_DESCRIPTORS = 1024
 MAX_HEADER_BYTES = 8190
 MAX_LINE_BYTES = 65_536
 BACKLOG = 1024
-LISTED_ORIGINALS = 300
-"""The most originals that the playground lists; others can be typed."""
 
 
 def public_runner(settings: Settings, public: PublicHandler, metrics: PrometheusMetrics) -> ConnectionRunner:
@@ -81,19 +77,8 @@ async def admin_listener(
     """The admin listener, by its URL; on the sockets that `systemd` passes, if any. `settings` are the present ones."""
     sockets = systemd.sockets("admin") or admin_sockets(settings())
 
-    async def playground() -> dict[str, object]:
-        native = [
-            mount for mount in factory.rules(settings()).mounts if mount.is_native and mount.host == "*"
-        ]
-        names = {mount.name for mount in native}
-        listed: Any = await dispatcher.execute(ListOriginals(LISTED_ORIGINALS))
-        return {
-            "mounts": [
-                {"name": each.name, "prefix": each.prefix, "signing": each.signing} for each in native
-            ],
-            "originals": [(name, key) for name, key in listed if name in names],
-            "parameters": path_parameters(),
-        }
+    def pages() -> AdminPages:
+        return AdminPages(settings(), dispatcher)
 
     def sign(urls: Sequence[str], seconds: float | None) -> list[str]:
         try:
@@ -114,7 +99,7 @@ async def admin_listener(
         registry=registry,
         gather=remembered,
         not_ready=not_ready,
-        playground=playground,
+        pages=pages,
         sign=sign,
         public_port=lambda: 0 if settings().server.socket else settings().server.port,
         clock=factory.clock,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
+from proxy.core.errors import BadUrl
 from proxy.core.url.mounts import Mount, Signing, host_name, route
 from proxy.core.url.signing import sign
 from proxy.core.url.target import cut, origin_and_target
@@ -36,16 +37,14 @@ def signed_urls(
 
 
 def signed_target(settings: Settings, mount: Mount, target: str, signing: SignOptions) -> str:
-    """`target` of `mount` with its signature. Raises ConfigError."""
-    if not mount.is_native:
-        raise ConfigError(
-            f"mounts.{mount.name}.dialect: is {mount.dialect.name}; sign its URLs with a client library of that vendor"
-        )
+    """`target` of `mount` with its signature. Raises ConfigError, BadUrl or UnknownRoute."""
     if mount.signing is Signing.OFF:
         raise ConfigError(f"mounts.{mount.name}.signing: is off; set it to optional or required")
     key_id = signing.key_id or next(iter(mount.keys))
     if key_id not in mount.keys:
         raise ConfigError(f"--key: mount {mount.name} has no key with this id")
+    if not mount.is_native:
+        return _signed_by_vendor(mount, target, key_id, signing)
     if signing.session and not settings.signing.session:
         raise ConfigError("signing.session: must name the cookie or header for --session")
     if signing.seconds is not None and signing.seconds < 1:
@@ -59,3 +58,19 @@ def signed_target(settings: Settings, mount: Mount, target: str, signing: SignOp
         domain=signing.domain,
         session=signing.session,
     )
+
+
+def _signed_by_vendor(mount: Mount, target: str, key_id: str, signing: SignOptions) -> str:
+    """`target` of a mount in the dialect of a vendor, with its signature."""
+    sign_target = mount.dialect.sign
+    assert sign_target is not None, "settings refuse signing for a dialect without signatures"
+    if signing.seconds is not None or signing.domain or signing.session:
+        raise ConfigError(
+            f"mounts.{mount.name}.dialect: is {mount.dialect.name}; --expires, --domain and --session are of native URLs"
+        )
+    if mount.unsigned(target) != target:
+        raise BadUrl("the URL is already signed: remove its signature")
+    try:
+        return sign_target(target, mount.prefix, mount.keys[key_id])
+    except ValueError as reason:
+        raise ConfigError(f"signing.keys.{key_id}: {reason}") from None

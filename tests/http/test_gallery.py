@@ -1,8 +1,10 @@
 """The gallery at the public root of a demo."""
 
+import json
 import re
 from html import unescape
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -61,3 +63,74 @@ async def test_the_playground_shows_pictures_of_the_host_it_is_reached_by(
         page = await node.get("/playground", admin=True, Host=host)
         sources = f" http://{origin}:{port}" if origin else ""
         assert page.headers["Content-Security-Policy"].endswith(f"img-src 'self' blob:{sources}")
+
+
+async def test_the_admin_listener_shows_the_gallery_of_a_mount(tmp_path: Path) -> None:
+    port = free_port()
+    mounts = {"shop": {"source": "photos", "prefix": "/shop/", "dimensions": "any"}}
+    async with running(tmp_path, server={"port": port}, mounts=mounts) as node:
+        for name in ("a b.jpg", "b&<.jpg", "c.png"):
+            (node.originals / name).write_bytes(pictures.photo_as("jpeg", 300, 200))
+        page = await node.get("/gallery", admin=True, Host="localhost:81")
+        origin = f"http://localhost:{port}"
+        assert page.headers["Content-Security-Policy"].endswith(f"img-src 'self' blob: {origin}")
+        text = unescape(page.body.decode())
+        found = set(re.findall(r'(?:src|data-url|data-original|data-variant)="(http[^"]+)"', text))
+        found |= {part.split()[0] for part in re.findall(r'srcset="([^"]+)"', text)[0].split(", ")}
+        assert len(found) > 60
+        for url in sorted(found):
+            assert url.startswith(f"{origin}/shop/"), url
+            answer = await node.get(url.removeprefix(origin))
+            assert answer.status == 200, (url, answer.body[:300])
+        for part in ("gallery.css", "gallery.js"):
+            assert (await node.get(f"/{part}", admin=True)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("server", "mount"),
+    [({}, {"presets_only": True}), ({}, {"dialect": "thumbor"}), ({"port": 0}, {})],
+)
+async def test_a_gallery_that_no_mount_can_have_says_what_it_needs(
+    tmp_path: Path, server: dict[str, object], mount: dict[str, object]
+) -> None:
+    mounts = {"shop": {"source": "photos", **mount}}
+    async with running(tmp_path, server={"port": free_port(), **server}, mounts=mounts) as node:
+        answer = await node.get("/gallery", admin=True)
+        assert answer.status == 404
+        assert b"requires a mount of native URLs" in answer.body
+
+
+async def test_the_playground_knows_the_urls_of_other_vendors(tmp_path: Path) -> None:
+    mounts = {
+        "all": {"source": "photos", "dimensions": "any"},
+        "old": {
+            "source": "photos",
+            "prefix": "/old/",
+            "dialect": "thumbor",
+            "signing": "optional",
+            "keys": ["k"],
+        },
+        "other": {"source": "others", "prefix": "/other/", "dialect": "imgix"},
+    }
+    sources = {"photos": {"path": str(tmp_path / "originals")}, "others": {"path": str(tmp_path)}}
+    async with running(tmp_path, mounts=mounts, sources=sources, signing={"keys": {"k": "k" * 32}}) as node:
+
+        async def urls(mount: str, target: str) -> tuple[int, dict[str, dict[str, object]]]:
+            query = f"mount={mount}&target={quote(target)}"
+            answer = await node.get(f"/vendor_urls.json?{query}", admin=True)
+            rows = json.loads(answer.body)
+            return answer.status, {row["dialect"]: row for row in rows} if answer.status == 200 else rows
+
+        status, found = await urls("all", "/w_80,f_webp/a.jpg")
+        assert status == 200
+        expected = "/old/unsafe/80x0/filters:no_upscale():format(webp)/a.jpg"
+        assert found["thumbor"] == {
+            "dialect": "thumbor", "target": expected, "is_served": True, "can_sign": True,
+        }  # fmt: skip
+        assert found["imgix"] == {
+            "dialect": "imgix", "target": "/a.jpg?w=80&fit=max&fm=webp", "is_served": False, "can_sign": False,
+        }  # fmt: skip
+        for mount, target in (("old", "/w_80/a.jpg"), ("no", "/w_80/a.jpg"), ("all", "/original/a.jpg")):
+            assert (await urls(mount, target))[0] == 400
+        status, problem = await urls("all", "/w_x/a.jpg")
+        assert (status, "parameter w" in str(problem)) == (400, True), problem

@@ -116,6 +116,10 @@ async def test_a_control_changes_the_picture_and_the_texts(
     await expect(page.locator("textarea").first).to_have_value(url)
     await page.get_by_label("Copy: URL").click()
     assert await page.evaluate("navigator.clipboard.readText()") == url
+    vendors = page.locator("#vendors")
+    written = "/image/upload/c_fill,w_120,h_120/e_blur:60/e_sepia:80/f_auto/lake.jpg"
+    await expect(vendors.get_by_label("cloudinary", exact=False).first).to_have_value(written)
+    await expect(page.locator("#without")).to_contain_text("thumbor")
     assert (
         await page.evaluate("decodeURIComponent(location.hash)")
         == f"#mount=all&original=lake.jpg&transform={tokens}"
@@ -190,8 +194,17 @@ async def test_the_playground_signs_and_uploads_with_the_rights_of_its_session(
     node = Node(
         tmp_path / "node",
         sources={"photos": {"path": str(tmp_path / "in")}},
-        mounts={"all": {"source": "photos", "signing": "required"}},
-        signing={"keys": {"k": "k" * 32}},
+        mounts={
+            "all": {"source": "photos", "signing": "required", "keys": ["k"]},
+            "old": {
+                "source": "photos",
+                "prefix": "/old/",
+                "dialect": "imgix",
+                "signing": "required",
+                "keys": ["i"],
+            },
+        },
+        signing={"keys": {"k": "k" * 32, "i": "i" * 32}},
     )
     node.override("admin", token="t" * 32, tokens={"reader": reader})
     with running(node):
@@ -202,6 +215,9 @@ async def test_the_playground_signs_and_uploads_with_the_rights_of_its_session(
         await expect(page.locator("#facts")).to_contain_text("123 × 82")
         signed = await page.get_by_label("URL", exact=True).input_value()
         assert (await page.context.request.get(signed)).status == 200
+        vendors = await page.get_by_label("imgix", exact=True).input_value()
+        assert "/old/lake.jpg?w=123&fit=max&auto=format&s=" in vendors
+        assert (await page.context.request.get(vendors)).status == 200
         await page.set_input_files(
             "#file", {"name": "new.png", "mimeType": "image/png", "buffer": pictures.cut_out_as("png")}
         )
@@ -225,7 +241,11 @@ async def log_in(page: Page, token: str) -> None:
 async def test_gallery_and_playground_are_accessible(
     node: Node, browser: Browser, size: dict[str, int], scheme: str
 ) -> None:
-    for url, ready in ((node.url, "figure[data-original] .facts"), (playground(node), "#formats td")):
+    for url, ready in (
+        (node.url, "figure[data-original] .facts"),
+        (f"http://127.0.0.1:{node.admin_port}/gallery", "figure[data-original] .facts"),
+        (playground(node), "#formats td"),
+    ):
         page = (await opened(browser, url, size, scheme)).page
         await page.locator(ready).last.wait_for()
         found = await Axe().run(page)

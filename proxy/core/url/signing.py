@@ -108,8 +108,8 @@ def sign(
     }
     for name, value in restrictions.items():
         if value:
-            raw = f"{raw}{_joint(raw)}{name}={value}"
-    signed = f"{raw}{_joint(raw)}{_SIG}={_mac(secret, raw)}"
+            raw = f"{raw}{joint(raw)}{name}={value}"
+    signed = f"{raw}{joint(raw)}{_SIG}={_mac(secret, raw)}"
     verify(signed, {key_id: secret})
     return signed
 
@@ -205,7 +205,8 @@ def _name(part: str) -> str:
     return part.partition("=")[0]
 
 
-def _joint(raw: str) -> str:
+def joint(raw: str) -> str:
+    """What precedes a further parameter of the query."""
     return "&" if "?" in raw else "?"
 
 

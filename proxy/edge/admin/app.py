@@ -1,8 +1,9 @@
 """The admin listener: health, readiness, metrics, the status page and the operations API."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -18,6 +19,7 @@ from proxy.core.url.target import checked_host
 from proxy.edge import problems, responses
 from proxy.edge.admin.auth import COOKIE, LOGIN_S, AdminAuth
 from proxy.edge.admin.operations import Handler, Operations, Sign, check_query
+from proxy.edge.gallery import parts
 from proxy.ports.clock import Clock
 from proxy.ports.operations import CommandDispatcher
 
@@ -30,6 +32,19 @@ _SHOWN = ("calotype_", "process_")
 _NOT_SHOWN = ("_bucket", "_created")
 
 
+class Pages(Protocol):
+    """What the pages show of the node. Each method raises CalotypeError for what it cannot show."""
+
+    async def playground(self) -> Mapping[str, object]:
+        """What the playground chooses from."""
+
+    async def gallery(self, public_origin: str) -> str:
+        """The gallery as HTML, whose pictures are at `public_origin`."""
+
+    def vendor_urls(self, name: str, target: str) -> Sequence[Mapping[str, object]]:
+        """The URLs of other dialects for `target` of the mount `name`."""
+
+
 def admin_app(
     *,
     auth: AdminAuth,
@@ -38,7 +53,7 @@ def admin_app(
     registry: CollectorRegistry,
     gather: Callable[[], Awaitable[Mapping[str, object]]],
     not_ready: Callable[[], Awaitable[list[str]]],
-    playground: Callable[[], Awaitable[Mapping[str, object]]],
+    pages: Callable[[], Pages],
     public_port: Callable[[], int],
     sign: Sign,
     dispatcher: CommandDispatcher,
@@ -46,12 +61,13 @@ def admin_app(
     log: structlog.typing.FilteringBoundLogger,
 ) -> web.Application:
     """The aiohttp application. `gather` is awaited before the registry is read and returns what the status document has
-    beside metrics; `not_ready` returns the reasons why the node is not ready, `playground` what that page chooses from;
+    beside metrics; `not_ready` returns the reasons why the node is not ready, `pages` what other pages show at present;
     `public_port` is that of the public listener, 0 if it has none."""
     exposition = make_aiohttp_handler(registry)
     operations = Operations(dispatcher, auth, sign, spool=spool, max_bytes=max_bytes)
     began_s = clock()
     files = {path.name: path.read_text() for path in _PAGES.iterdir()}
+    files |= {path.removeprefix("/"): part.text for path, part in parts().items()}
     document = msgspec.json.decode(files["openapi.json"])
     if auth.is_open:
         document["security"] = []
@@ -110,7 +126,16 @@ def admin_app(
 
     async def playground_json(request: web.Request) -> web.Response:
         check_query(request)
-        return responses.json_response({**await playground(), "public": public_origin(request)})
+        return responses.json_response({**await pages().playground(), "public": public_origin(request)})
+
+    async def vendor_urls(request: web.Request) -> web.Response:
+        check_query(request, ("mount", "target"))
+        mount, target = (request.query.get(name, "") for name in ("mount", "target"))
+        return responses.json_response(pages().vendor_urls(mount, target))
+
+    async def gallery_page(request: web.Request) -> web.Response:
+        origin = public_origin(request)
+        return responses.page_with_pictures(await pages().gallery(origin), origin)
 
     async def favicon(_: web.Request) -> web.Response:
         return responses.page("", "image/x-icon")
@@ -138,7 +163,7 @@ def admin_app(
                 auth.enforce(request, None if request.match_info.http_exception else "read")
             return await handler(request)
         except CalotypeError as failure:
-            if isinstance(failure, Unauthorized) and request.path in ("/", "/playground"):
+            if isinstance(failure, Unauthorized) and request.path in ("/", "/playground", "/gallery"):
                 return responses.see_other("/login")
             return problems.admin_problem(failure)
         except web.HTTPMethodNotAllowed as refusal:
@@ -161,6 +186,8 @@ def admin_app(
     app.router.add_get("/favicon.ico", favicon)
     app.router.add_get("/playground", playground_page)
     app.router.add_get("/playground.json", playground_json)
+    app.router.add_get("/vendor_urls.json", vendor_urls)
+    app.router.add_get("/gallery", gallery_page)
     for name in (
         "",
         "page.css",
@@ -170,6 +197,8 @@ def admin_app(
         "playground.css",
         "playground.js",
         "parameter_names.js",
+        "gallery.css",
+        "gallery.js",
     ):
         app.router.add_get(f"/{name}", page)
     app.router.add_get("/login", login)

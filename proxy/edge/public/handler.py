@@ -36,9 +36,9 @@ from proxy.core.url.mounts import Mount, Rules, host_name, route
 from proxy.core.url.signing import UNRESTRICTED, Restrictions, is_restricted
 from proxy.core.url.target import checked_host, in_origin_form
 from proxy.edge import problems, responses
+from proxy.edge.gallery import File
 from proxy.edge.headers import cache_status, joined, list_of, range_of, session_of
 from proxy.edge.public.compiled_url import CompiledUrl, compiled_url, original_caching
-from proxy.edge.public.gallery import File
 from proxy.edge.public.original import stream
 from proxy.edge.public.server import sender
 from proxy.edge.public.upstream import PassedOn, pass_on

@@ -105,7 +105,8 @@ class Dialect:
     `is_always_signed` says whether a target below the mount needs a signature whatever the mount requires. `health` is
     the path below the mount with which the vendor's service tells that it runs, `preset_url` the form of a URL of a preset
     alone; both are empty if the vendor has none. `settings` are those of OWN_SETTINGS that a mount of the dialect may have.
-    `has_signatures` says whether its URLs can be signed, and `omits_scheme` whether they name originals of the web
+    `sign` takes an unsigned whole target, the prefix and one secret, and returns the target with its signature; it raises
+    ValueError for a secret that signs no URLs. It is None if the vendor has no signatures. `omits_scheme` whether they name originals of the web
     without `http://`.
     """
 
@@ -125,6 +126,6 @@ class Dialect:
     health: str = ""
     preset_url: str = ""
     settings: frozenset[str] = frozenset()
-    has_signatures: bool = True
+    sign: Callable[[str, str, bytes], str] | None = None
     omits_scheme: bool = False
     options: tuple[DocumentedOption, ...] = ()

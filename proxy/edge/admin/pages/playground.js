@@ -71,7 +71,7 @@ function addControls() {
   }
 }
 
-function addTexts(texts) {
+function addTexts(place, texts) {
   const made = Object.entries(texts).map(([title, text]) => {
     const label = document.createElement("label");
     const area = document.createElement("textarea");
@@ -86,7 +86,7 @@ function addTexts(texts) {
     group.append(label, copy);
     return group;
   });
-  at("texts").replaceChildren(...made);
+  place.replaceChildren(...made);
 }
 
 async function measured(target, signal) {
@@ -115,6 +115,19 @@ async function texts(target) {
   };
 }
 
+// The same picture in the URLs of other vendors, signed where a mount of this node has their keys.
+async function showVendorUrls(target) {
+  const found = await json(`/vendor_urls.json?${new URLSearchParams({ mount: mount().name, target })}`);
+  const texts = {};
+  for (const { dialect, target: written, is_served: isServed, can_sign: canSign } of found.filter((each) => each.target)) {
+    const [url] = canSign ? await signed([written]) : [written];
+    texts[isServed ? dialect : `${dialect}, below a mount with dialect = "${dialect}"`] = isServed ? absolute(url) : url;
+  }
+  addTexts(at("vendors"), texts);
+  const without = found.filter((each) => !each.target).map(({ dialect }) => dialect);
+  at("without").textContent = without.length ? `No URL for exactly this picture: ${without.join(", ")}.` : "";
+}
+
 function remember() {
   const state = new URLSearchParams({ mount: at("mount").value, original: at("original").value, transform: tokens() });
   history.replaceState(null, "", `#${state}`);
@@ -140,7 +153,8 @@ async function show() {
   at("problem").textContent = "";
   const rows = at("formats").tBodies[0];
   try {
-    addTexts(await texts(target));
+    addTexts(at("texts"), await texts(target));
+    await showVendorUrls(target);
     const shown = await measured(target, signal);
     URL.revokeObjectURL(at("picture").src);
     at("picture").src = URL.createObjectURL(shown.body);

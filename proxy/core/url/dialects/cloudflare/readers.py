@@ -126,7 +126,7 @@ FITS: dict[str, tuple[Fit, Enlarge]] = {
 }
 """Each fit with the treatment of a smaller picture."""
 
-_GRAVITIES: dict[str, Gravity] = {
+GRAVITIES: dict[str, Gravity] = {
     "auto": Smart.ATTENTION,
     "face": Smart.FACES,
     "left": FocalPoint(0.0, 0.5),
@@ -137,11 +137,11 @@ _GRAVITIES: dict[str, Gravity] = {
 
 
 def gravity(text: str) -> Gravity:
-    if text in _GRAVITIES:
-        return _GRAVITIES[text]
+    if text in GRAVITIES:
+        return GRAVITIES[text]
     x, by, y = text.partition("x")
     if not by:
-        raise ValueError(f"must be one of {', '.join(_GRAVITIES)}, or XxY in fractions, as in 0.5x0.33")
+        raise ValueError(f"must be one of {', '.join(GRAVITIES)}, or XxY in fractions, as in 0.5x0.33")
     return FocalPoint(round(number(x, 0, 1), 4), round(number(y, 0, 1), 4))
 
 

@@ -34,7 +34,7 @@ from proxy.core.url.dialects.component import transform_of
 from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
 from proxy.core.url.dialects.unused_query import unused_query
 from proxy.core.url.parsed_url import InfoUrl, ParsedUrl, Unused, VariantUrl
-from proxy.core.url.signing import Keys, Signed, makers_of, restrictions_of, secret_length
+from proxy.core.url.signing import Keys, Signed, joint, makers_of, restrictions_of, secret_length
 from proxy.core.url.target import (
     checked_key,
     checked_locator,
@@ -158,6 +158,14 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
     return Signed(target=unsigned(raw, prefix), key_id=makers[0], restrictions=restrictions)
 
 
+def sign(raw: str, prefix: str, secret: bytes) -> str:
+    """`raw`, an unsigned target, with a signature. Raises BadUrl unless it has the hosted form."""
+    path, _, query = raw.partition("?")
+    if _HOSTED.fullmatch(path[len(prefix) - 1 :]) is None:
+        raise BadUrl("only URLs of the form /<account>/<image>/<variant> can be signed")
+    return f"{raw}{joint(raw)}{_SIGNATURE}={_mac(secret, f'{path}?{query}').decode()}"
+
+
 def _mac(secret: bytes, message: str) -> bytes:
     return hmac.new(secret, message.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest().encode()
 
@@ -271,6 +279,7 @@ DIALECT = Dialect(
     recognises=recognises,
     parse=parse,
     verify=verify,
+    sign=sign,
     unsigned=unsigned,
     negotiates=negotiates,
     check_key=secret_length,

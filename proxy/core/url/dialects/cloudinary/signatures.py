@@ -95,6 +95,17 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
     return Signed(target=_without(raw, prefix, route), key_id=makers[0], restrictions=restrictions)
 
 
+def sign(raw: str, prefix: str, secret: bytes) -> str:
+    """`raw`, an unsigned target, with a signature of 8 characters. Raises ValueError for the key of tokens."""
+    scheme = _scheme(secret)
+    if not scheme.algorithm:
+        raise ValueError("is of tokens, which the client libraries of Cloudinary make")
+    route = route_of(raw[len(prefix) - 1 :].partition("?")[0])
+    text = "/".join((*route.components, *_signed_source(route)))
+    start = len(prefix) + sum(len(segment) + 1 for segment in route.head)
+    return f"{raw[:start]}s--{_signature(scheme, text, _SHORT).decode()}--/{raw[start:]}"
+
+
 def _makers_of_signature(route: Route, secrets: dict[str, _SecretScheme]) -> list[str]:
     """The keys that made the signature. Raises BadSignature."""
     given = route.signature[_MARK : 1 - _MARK].encode("utf-8", "surrogateescape")
@@ -116,16 +127,21 @@ def _signature(scheme: _SecretScheme, text: str, length: int) -> bytes:
 def _signed_texts(route: Route) -> set[str]:
     """What the signature may be of: transformation and public id as sent, or percent-decoded once; and with the
     version, which clients take for a part of the public id if that begins so."""
-    source = list(route.source)
-    if route.is_seo and len(source) > 1:
-        _, dot, extension = source.pop().rpartition(".")
-        source[-1] += f"{dot}{extension}" if dot else ""
-    named = _spellings(source)
+    named = _spellings(_signed_source(route))
     if route.version:
         named |= {f"{route.version}/{each}" for each in named}
     if not route.components:
         return named
     return {f"{first}/{rest}" for first in _spellings(route.components) for rest in named}
+
+
+def _signed_source(route: Route) -> list[str]:
+    """The segments of the public id with its extension, without an SEO suffix."""
+    source = list(route.source)
+    if route.is_seo and len(source) > 1:
+        _, dot, extension = source.pop().rpartition(".")
+        source[-1] += f"{dot}{extension}" if dot else ""
+    return source
 
 
 def _spellings(segments: Sequence[str]) -> set[str]:

@@ -41,7 +41,7 @@ from proxy.core.url.dialects.cloudinary.routes import (
     route_of,
     version_of,
 )
-from proxy.core.url.dialects.cloudinary.signatures import check_key, is_always_signed, unsigned, verify
+from proxy.core.url.dialects.cloudinary.signatures import check_key, is_always_signed, sign, unsigned, verify
 from proxy.core.url.dialects.cloudinary.values import FORMATS, OTHER_EXTENSIONS
 from proxy.core.url.dialects.dialect import Dialect, Reading, Unsupported
 from proxy.core.url.disposition import Disposition
@@ -159,6 +159,7 @@ DIALECT = Dialect(
     recognises=recognises,
     parse=parse,
     verify=verify,
+    sign=sign,
     unsigned=unsigned,
     negotiates=negotiates,
     check_key=check_key,

@@ -8,7 +8,7 @@ import hmac
 import re
 
 from proxy.core.errors import BadSignature
-from proxy.core.url.signing import UNRESTRICTED, Keys, Restrictions, Signed, makers_of, without
+from proxy.core.url.signing import UNRESTRICTED, Keys, Restrictions, Signed, joint, makers_of, without
 from proxy.core.url.target import is_tracker
 
 _SIGNATURE, _EXPIRY = "ik-s", "ik-t"
@@ -34,6 +34,12 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
         raise BadSignature("the signature does not match the URL")
     restrictions = Restrictions(until_s=int(until)) if _EXPIRY in signed else UNRESTRICTED
     return Signed(target=target, key_id=makers[0], restrictions=restrictions)
+
+
+def sign(raw: str, prefix: str, secret: bytes) -> str:
+    """`raw`, an unsigned target, with a signature that does not expire."""
+    message = f"{raw[len(prefix) :]}{_NEVER}".encode("utf-8", "surrogateescape")
+    return f"{raw}{joint(raw)}{_SIGNATURE}={hmac.digest(secret, message, 'sha1').hex()}"
 
 
 def _without_trackers(raw: str) -> str:

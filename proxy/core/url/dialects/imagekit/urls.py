@@ -19,7 +19,7 @@ from proxy.core.transform.operations import NOTHING, Auto, Choice, Effect, Opera
 from proxy.core.url.dialects.component import MAX_EFFECTS, Component, components_of, transform_of
 from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported, UnsupportedValue
 from proxy.core.url.dialects.imagekit.parameters import BY_NAME, DOCUMENTED
-from proxy.core.url.dialects.imagekit.signatures import unsigned, verify
+from proxy.core.url.dialects.imagekit.signatures import sign, unsigned, verify
 from proxy.core.url.dialects.imagekit.steps import Step
 from proxy.core.url.dialects.native.urls import MAX_COMPONENTS, no_preset
 from proxy.core.url.dialects.parameter import Given, ParameterReader
@@ -282,6 +282,7 @@ DIALECT = Dialect(
     recognises=has_path,
     parse=parse,
     verify=verify,
+    sign=sign,
     unsigned=unsigned,
     negotiates=negotiates,
     check_key=secret_length,

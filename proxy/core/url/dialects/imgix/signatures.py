@@ -7,7 +7,7 @@ below the prefix is as good as one of the whole target.
 import hashlib
 
 from proxy.core.errors import BadSignature
-from proxy.core.url.signing import UNRESTRICTED, Keys, Signed, cut_at, makers_of, without
+from proxy.core.url.signing import UNRESTRICTED, Keys, Signed, cut_at, joint, makers_of, without
 
 _NAME = "s"
 
@@ -26,6 +26,11 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
     if not makers:
         raise BadSignature("the signature does not match the URL")
     return Signed(target=message, key_id=makers[0], restrictions=UNRESTRICTED)
+
+
+def sign(raw: str, prefix: str, secret: bytes) -> str:
+    """`raw`, an unsigned target, with the signature that the clients of imgix make."""
+    return f"{raw}{joint(raw)}{_NAME}={_digest(secret, raw[len(prefix) - 1 :]).decode()}"
 
 
 def _digest(secret: bytes, text: str) -> bytes:

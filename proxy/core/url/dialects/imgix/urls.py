@@ -21,7 +21,7 @@ from proxy.core.url.dialects.imgix.documents import document_of
 from proxy.core.url.dialects.imgix.operations import transform
 from proxy.core.url.dialects.imgix.parameter_values import ParameterValues
 from proxy.core.url.dialects.imgix.parameters import BY_NAME, CROP_OF_SIDE, DOCUMENTED, QUIET, SUGGESTED
-from proxy.core.url.dialects.imgix.signatures import unsigned, verify
+from proxy.core.url.dialects.imgix.signatures import sign, unsigned, verify
 from proxy.core.url.dialects.imgix.values import DOCUMENTS
 from proxy.core.url.dialects.parameter import Given, ParameterReader
 from proxy.core.url.parsed_url import InfoUrl, ParsedUrl, VariantUrl
@@ -165,6 +165,7 @@ DIALECT = Dialect(
     recognises=has_path,
     parse=parse,
     verify=verify,
+    sign=sign,
     unsigned=unsigned,
     negotiates=negotiates,
     check_key=secret_length,

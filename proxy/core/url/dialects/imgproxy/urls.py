@@ -288,6 +288,13 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
     raise BadSignature(_NO_SIGNATURE if ":" in signature else "the signature does not match the URL")
 
 
+def sign(raw: str, prefix: str, secret: bytes) -> str:
+    """`raw`, an unsigned target, with a signature in place of the word for unsigned URLs."""
+    _, rest = _split(raw[len(prefix) - 1 :])
+    [signature, *_] = _expected(_scheme(secret), {rest})
+    return f"{prefix}{signature.decode()}/{rest}"
+
+
 def _expected(scheme: _KeyPair | bytes, messages: set[str]) -> list[bytes]:
     """The signatures that a key accepts for a URL."""
     if isinstance(scheme, bytes):
@@ -325,6 +332,7 @@ DIALECT = Dialect(
     recognises=recognises,
     parse=parse,
     verify=verify,
+    sign=sign,
     unsigned=unsigned,
     negotiates=negotiates,
     check_key=check_key,

@@ -442,6 +442,7 @@ DIALECT = Dialect(
     recognises=recognises,
     parse=lambda target, reading: parse(target, reading.presets, query=reading.query),
     verify=lambda raw, _, keys: signing.verify(raw, keys),
+    sign=lambda raw, _, secret: signing.sign(raw, secret),
     unsigned=lambda raw, _: signing.unsigned(raw),
     negotiates=lambda target, reading: negotiates(target, reading.presets),
     check_key=_check_key,

@@ -145,7 +145,7 @@ def _fit(argument: str) -> Fit:
         raise ValueError(f"must be one of {', '.join(Fit)}") from None
 
 
-_POSITIONS: dict[str, Gravity] = {
+POSITIONS: dict[str, Gravity] = {
     **dict.fromkeys(("center", "centre"), CENTER),
     **dict.fromkeys(("top", "north"), FocalPoint(0.5, 0.0)),
     **dict.fromkeys(("right top", "northeast"), FocalPoint(1.0, 0.0)),
@@ -161,8 +161,8 @@ _POSITIONS: dict[str, Gravity] = {
 
 
 def _position(argument: str) -> Gravity:
-    if (gravity := _POSITIONS.get(_first(argument))) is None:
-        raise ValueError(f"must be one of {', '.join(_POSITIONS)}")
+    if (gravity := POSITIONS.get(_first(argument))) is None:
+        raise ValueError(f"must be one of {', '.join(POSITIONS)}")
     return gravity
 
 

@@ -285,7 +285,6 @@ DIALECT = Dialect(
         "original-too-large": 413,
     },
     error_text=_error_text,
-    has_signatures=False,
     options=(
         *_rows(
             "`/_next/image`, `/_vercel/image`",

@@ -84,6 +84,12 @@ def _mac(key: bytes, text: bytes) -> bytes:
     return mac[: scheme.length]
 
 
+def sign(raw: str, prefix: str, secret: bytes) -> str:
+    """`raw`, an unsigned target, with a signature in place of `unsafe`."""
+    rest = _below(raw, prefix).removeprefix(f"{UNSAFE}/")
+    return f"{prefix}{_mac(secret, rest.encode('utf-8', 'surrogateescape')).decode()}/{rest}"
+
+
 def unsigned(raw: str, prefix: str) -> str:
     """`raw` with `unsafe` in place of a signature, valid or not."""
     path, mark, query = raw[len(prefix) :].partition("?")

@@ -43,6 +43,7 @@ from proxy.core.url.dialects.thumbor.signatures import (
     SIGNATURE,
     UNSAFE,
     check_key,
+    sign,
     unsigned,
     verify,
 )
@@ -273,6 +274,7 @@ DIALECT = Dialect(
     recognises=recognises,
     parse=parse,
     verify=verify,
+    sign=sign,
     unsigned=unsigned,
     # A format is named in the URL, or is that of the original.
     negotiates=lambda _, __: False,

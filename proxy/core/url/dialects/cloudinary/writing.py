@@ -1,0 +1,98 @@
+"""Writes Cloudinary's URLs: a component for each operation."""
+
+from collections.abc import Iterator
+
+from proxy.core.transform.operations import (
+    CENTER,
+    Adjust,
+    Blur,
+    Crop,
+    Enlarge,
+    Fit,
+    Flatten,
+    Hue,
+    Offset,
+    Operation,
+    Pixelate,
+    Remap,
+    Resize,
+    Sharpen,
+    Tone,
+    Transform,
+    Turn,
+)
+from proxy.core.transform.quality_level import QualityLevel
+from proxy.core.url.dialects.native.params import GRAVITIES
+from proxy.core.url.dialects.writing import NotWritable, pixels, suffix, word
+from proxy.core.url.target import encoded
+
+_MODES = {
+    "fill": (Fit.COVER, Enlarge.ALLOW),
+    "lfill": (Fit.COVER, Enlarge.NEVER),
+    "pad": (Fit.CONTAIN, Enlarge.ALLOW),
+    "lpad": (Fit.CONTAIN, Enlarge.NEVER),
+    "fit": (Fit.INSIDE, Enlarge.ALLOW),
+    "limit": (Fit.INSIDE, Enlarge.NEVER),
+    "mfit": (Fit.INSIDE, Enlarge.ONLY),
+    "scale": (Fit.FILL, Enlarge.ALLOW),
+}
+
+
+def write(transform: Transform, key: str) -> str:
+    """The target below a mount. Raises NotWritable."""
+    components = [",".join(_component(op)) for op in transform.ops]
+    components.append(",".join(_output(transform)))
+    return "/".join(("/image/upload", *filter(None, components), encoded(key)))
+
+
+def _output(of: Transform) -> Iterator[str]:
+    if kind := suffix(of.format, "auto"):
+        yield f"f_{kind}"
+    if isinstance(of.quality, QualityLevel):
+        yield f"q_auto:{of.quality}"
+    elif of.quality is not None:
+        yield f"q_{of.quality}"
+    if of.dpr_percent is not None:
+        yield f"dpr_{of.dpr_percent / 100:.2f}"
+
+
+def _component(op: Operation) -> Iterator[str]:
+    match op:
+        case Resize():
+            yield f"c_{word(_MODES, (op.fit, op.enlarge))}"
+            if op.width is not None:
+                yield f"w_{pixels(op.width)}"
+            if op.height is not None:
+                yield f"h_{pixels(op.height)}"
+            if op.ratio is not None:
+                yield f"ar_{op.ratio.numerator}:{op.ratio.denominator}"
+            if op.gravity != CENTER:
+                yield f"g_{word(GRAVITIES, op.gravity)}"
+            if op.fit is Fit.CONTAIN:
+                yield f"b_rgb:{op.background.hex}"
+        case Crop(width=width, height=height, ratio=None, at=at):
+            yield f"c_crop,w_{pixels(width)},h_{pixels(height)}"
+            if isinstance(at, Offset):
+                yield f"x_{pixels(at.x)},y_{pixels(at.y)}"
+            else:
+                yield f"g_{word(GRAVITIES, at)}"
+        case Turn():
+            yield f"a_{op}"
+        case Flatten(colour):
+            yield f"b_rgb:{colour.hex}"
+        case Blur(sigma_px):
+            yield f"e_blur:{round(20 * sigma_px)}"
+        case Sharpen(sigma_px):
+            yield f"e_sharpen:{round(100 * sigma_px)}"
+        case Pixelate(side_px):
+            yield f"e_pixelate:{side_px}"
+        case Hue(degrees):
+            yield f"e_hue:{round(degrees / 1.8)}"
+        case Remap.NEGATE:
+            yield "e_negate"
+        case Adjust(Tone.GRAYSCALE):
+            yield "e_grayscale"
+        case Adjust((Tone.SEPIA | Tone.BRIGHTNESS | Tone.CONTRAST | Tone.SATURATION) as tone, percent):
+            yield f"e_{tone}:{percent}"
+        case _:
+            raise NotWritable
