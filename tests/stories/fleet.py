@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 import aiohttp
 from yarl import URL
 
+from tests.support import commands
 from tests.support.answers import Answer, opened
+from tests.support.commands import Command
 from tests.support.servers import ROOT, Redis, Store, free_port
 from tests.support.tcp_faults import FaultyProxy
 from tests.support.waiting import LONGEST_S, eventually_sync
@@ -27,6 +29,7 @@ LONG = bool(os.environ.get("LONG_STORIES"))
 """Whether to take the time that the figures in benchmarks/README.md are of."""
 
 _MOST_NICE = 19
+LONGER_TIMEOUTS = str(Path(__file__).parent / "longer_timeouts")
 PATIENT = {
     "server": {"request_timeout": "5m", "drain": "1m"},
     "render": {"timeout": "5m"},
@@ -55,7 +58,7 @@ class AdminReply(NamedTuple):
 
 
 class Node:
-    """A node of its own process tree, in a folder of its own. With `has_longer_timeouts` it waits for what is slow only
+    """A node of its own process tree with one worker, in a folder of its own. With `has_longer_timeouts` it waits for what is slow only
     because the machine is busy; a story of something that hangs starts it without."""
 
     def __init__(
@@ -75,19 +78,20 @@ class Node:
             "mounts": {"all": {"source": "photos", "dimensions": "any"}},
             **sections,
         }
+        settings["render"] = {"workers": 1} | settings.get("render", {})
         settings["cache"] = {"disk": {"path": str(folder / "cache")}, **settings.get("cache", {})}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
         if has_longer_timeouts:
             for section, values in PATIENT.items():
                 if section != "redis" or settings.get("redis"):
                     settings[section] = values | settings.get(section, {})
-            inherited["PYTHONPATH"] = str(Path(__file__).parent / "longer_timeouts")
+            inherited["PYTHONPATH"] = LONGER_TIMEOUTS
         self.environment = inherited | {
             f"CALOTYPE_{section.upper()}": json.dumps(values) for section, values in settings.items()
         }
         self.prefix: list[str] = []
         """What starts it, where that is not us."""
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Command | None = None
 
     def override(self, section: str, **values: object) -> None:
         """Changes some settings of a section."""
@@ -104,18 +108,37 @@ class Node:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
+        """Starts it and waits until it is ready. A node with longer timeouts is forked from a process that has imported its
+        modules; others are the command as users run it."""
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", "proxy", "serve"],
-                stdout=log,
-                stderr=log,
-                cwd=ROOT,
-                env=self.environment,
-                close_fds=False,
-            )
+            if self.environment.get("PYTHONPATH") == LONGER_TIMEOUTS and not (
+                self.prefix or "STORY_BRIEF" in self.environment
+            ):
+                self.process = self.command("serve", output=log.fileno())
+            else:
+                self.process = subprocess.Popen(
+                    [*self.prefix, sys.executable, "-m", "proxy", "serve"],
+                    stdout=log,
+                    stderr=log,
+                    cwd=ROOT,
+                    env=self.environment,
+                    close_fds=False,
+                )
         eventually_sync(lambda: self._has_ended() or (self.ready() and self._all_workers_run()))
         if self._has_ended():
             raise RuntimeError(self.log()[-3000:])
+
+    def command(self, *words: str, output: int) -> Command:
+        """Starts a command of calotype with the settings of this node."""
+        with open(os.devnull) as nothing:
+            return commands.start(
+                *words,
+                env=self.environment,
+                stdin=nothing.fileno(),
+                stdout=output,
+                stderr=output,
+                python_path=LONGER_TIMEOUTS,
+            )
 
     def _has_ended(self) -> bool:
         return self.process is None or self.process.poll() is not None
@@ -130,7 +153,7 @@ class Node:
                 for pid in self.workers()
                 if os.getpriority(os.PRIO_PROCESS, pid) > own or own == _MOST_NICE
             ]
-            return len(nice) == (render.get("workers") or len(os.sched_getaffinity(0)))
+            return len(nice) == render["workers"]
         return False
 
     def ready(self) -> bool:

@@ -66,10 +66,10 @@ def test_the_wheel_has_all_data_files(wheel: Path) -> None:
 def test_the_wheel_works_in_another_environment(wheel: Path, tmp_path: Path) -> None:
     """In an environment of its own that has the dependencies of this one, away from the checkout."""
     home = tmp_path / "home"
-    run(sys.executable, "-m", "venv", home)
+    run(sys.executable, "-m", "venv", "--without-pip", home)
     [here] = (home / "lib").glob("python3*/site-packages")
     [there] = {path for path in map(Path, sys.path) if path.name == "site-packages"}
-    run(home / "bin/python", "-m", "pip", "install", "-q", "--no-deps", "--no-index", wheel)
+    run(sys.executable, "-m", "uv", "pip", "install", "--offline", "--no-deps", "--python", home, wheel)
     # What stands in .pth files over there, the checkout, does not come along.
     (here / "dependencies.pth").write_text(str(there))
     environment = {"CALOTYPE_CACHE__DISK__PATH": str(tmp_path / "cache")}

@@ -5,25 +5,37 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.stories.fleet import AdminReply, Node, SharedServices, get_all, running
+from tests.stories.fleet import LONGER_TIMEOUTS, AdminReply, Node, SharedServices, get_all, running
 from tests.support import pictures
+from tests.support.commands import calotype_text
 from tests.support.fakes import temporary_file
-from tests.support.servers import ROOT
-from tests.support.waiting import LONGEST_S, eventually, eventually_sync
+from tests.support.waiting import eventually, eventually_sync
 
 
 def calotype(node: Node, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
     """The command, with the settings of that node."""
-    return subprocess.run(
-        [sys.executable, "-m", "proxy", *words],
-        input=given, capture_output=True, text=True, cwd=ROOT, env=node.environment, timeout=LONGEST_S, check=False,
-    )  # fmt: skip
+    return calotype_text(*words, env=node.environment, given=given, python_path=LONGER_TIMEOUTS)
+
+
+class Started:
+    """The running command, with the settings of that node."""
+
+    def __init__(self, node: Node, *words: str) -> None:
+        self._output = node.folder / "output"
+        with self._output.open("wb") as output:
+            self._command = node.command(*words, output=output.fileno())
+
+    def interrupt(self) -> None:
+        self._command.send_signal(signal.SIGINT)
+
+    def ended(self) -> tuple[int, str]:
+        """The exit code and all output."""
+        return self._command.wait(), self._output.read_text()
 
 
 @pytest.fixture
@@ -154,14 +166,11 @@ def test_a_repeated_job_continues_and_renders_no_variant_twice(node: Node, tmp_p
     for number in range(12, count):  # So many that they are not all done before anybody looks.
         temporary_file(tmp_path / "in", f"{number}.jpg", pictures.photo_as("jpeg", 200, 150, number))
     words = ("warm", "--source", "photos", "--transform", "w_190,f_avif,e_blur:40")
-    broken = subprocess.Popen(
-        [sys.executable, "-m", "proxy", *words],
-        stderr=subprocess.PIPE, text=True, cwd=ROOT, env=node.environment,
-    )  # fmt: skip
+    broken = Started(node, *words)
     asyncio.run(eventually(lambda: node.disk_entries() >= 3))
-    broken.send_signal(signal.SIGINT)
-    _, error_output = broken.communicate(timeout=LONGEST_S)
-    assert broken.returncode == 130
+    broken.interrupt()
+    code, error_output = broken.ended()
+    assert code == 130
     assert "Traceback" not in error_output
     made = node.disk_entries()
     assert 3 <= made < count
@@ -177,17 +186,14 @@ def test_ctrl_c_cancels_the_job_at_the_node(node: Node, words: tuple[str, ...], 
     with running(node):
         at = f"http://127.0.0.1:{node.admin_port}"
         many = [f"--transform=w_190,f_avif,e_blur:{sigma}" for sigma in range(40, 90)]
-        broken = subprocess.Popen(
-            [sys.executable, "-m", "proxy", "warm", *words, *many, "--node", at],
-            stderr=subprocess.PIPE, text=True, cwd=ROOT, env=node.environment,
-        )  # fmt: skip
+        broken = Started(node, "warm", *words, *many, "--node", at)
         jobs = eventually_sync(
             lambda: (jobs := node.call("GET", "/v1/warm").body) and jobs[0]["done"] and jobs
         )
         assert jobs[0]["state"] == "running"
-        broken.send_signal(signal.SIGINT)
-        _, error_output = broken.communicate(timeout=LONGEST_S)
-        assert (broken.returncode, "Traceback" in error_output) == (130, False)
+        broken.interrupt()
+        code, error_output = broken.ended()
+        assert (code, "Traceback" in error_output) == (130, False)
         assert "interrupted: " in error_output
         (cancelled,) = node.call("GET", "/v1/warm").body
         assert cancelled["state"] == "cancelled"
@@ -204,14 +210,11 @@ def test_a_job_cancelled_by_another_client_is_a_failure(node: Node) -> None:
     with running(node):
         at = f"http://127.0.0.1:{node.admin_port}"
         many = [f"--transform=w_190,f_avif,e_blur:{sigma}" for sigma in range(40, 90)]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "proxy", "warm", "0.jpg", *many, "--node", at],
-            stderr=subprocess.PIPE, text=True, cwd=ROOT, env=node.environment,
-        )  # fmt: skip
+        started = Started(node, "warm", "0.jpg", *many, "--node", at)
         jobs = eventually_sync(lambda: node.call("GET", "/v1/warm").body)
         assert node.call("DELETE", f"/v1/warm/{jobs[0]['id']}").body["state"] == "cancelled"
-        _, error_output = process.communicate(timeout=LONGEST_S)
-        assert (process.returncode, f"job {jobs[0]['id']} was cancelled" in error_output) == (1, True)
+        code, error_output = started.ended()
+        assert (code, f"job {jobs[0]['id']} was cancelled" in error_output) == (1, True)
 
 
 def test_a_wrong_token_is_reported(node: Node) -> None:
