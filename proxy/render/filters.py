@@ -1,5 +1,4 @@
-"""The filters of the language on pixels: they change colours or mix neighbouring pixels. Only
-an inversion and a threshold change alpha."""
+"""The filters of the language on pixels: they change colours, mix neighbouring pixels, or make parts transparent."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -8,21 +7,31 @@ from typing import assert_never
 
 import pyvips
 
+from proxy.core.image.size import Size
 from proxy.core.transform.operations import (
     Colorize,
     Colour,
     Convolve,
+    Duotone,
+    Ellipse,
+    Exposure,
     Filter,
     Gamma,
     Hue,
     Median,
     Noise,
+    Opacity,
     Remap,
     Rgb,
+    Rotate,
+    Rounded,
     Threshold,
     Tint,
+    UnsharpMask,
+    Vignette,
 )
 from proxy.render.alpha import on_colours, on_visible
+from proxy.render.shapes import corners, ellipse, masked
 
 _Work = Callable[[pyvips.Image], pyvips.Image]
 
@@ -30,9 +39,9 @@ _Work = Callable[[pyvips.Image], pyvips.Image]
 def filtered(effect: Filter, pages: list[pyvips.Image]) -> list[pyvips.Image]:
     """The pages after `effect`. What is measured is measured on the first page, so that an animation does not flicker."""
     work = _work(effect, pages)
-    if effect is Remap.NEGATE_ALPHA or isinstance(effect, Threshold):
+    if effect is Remap.NEGATE_ALPHA or isinstance(effect, Threshold | Opacity | Rounded | Ellipse):
         return [work(image) for image in pages]
-    around = on_visible if isinstance(effect, Median | Convolve) else on_colours
+    around = on_visible if isinstance(effect, Median | Convolve | UnsharpMask) else on_colours
     return [around(image, work) for image in pages]
 
 
@@ -69,7 +78,63 @@ def _work(effect: Filter, pages: list[pyvips.Image]) -> _Work:
             rows = [list(weights[start : start + columns]) for start in range(0, len(weights), columns)]
             mask = pyvips.Image.new_from_array(rows, scale=divisor)
             return lambda rgb: _levels(rgb.copy_memory().conv(mask, precision="float"))
+        case Exposure(stops):
+            table = _exposing(stops)
+            return lambda rgb: rgb.maplut(table)
+        case Duotone(dark, light):
+            table = _between(dark, light)
+            return lambda rgb: rgb.colourspace("b-w").maplut(table)
+        case UnsharpMask():
+            return lambda rgb: _unsharp(rgb, effect)
+        case Vignette(percent):
+            return lambda rgb: _levels(rgb * (_from_middle(rgb) * (-percent / 100) + 1))
+        case Opacity(percent):
+            return lambda image: masked(image, percent / 100)
+        case Rounded(radii_px):
+            mask = corners(Size(pages[0].width, pages[0].height), radii_px)
+            return lambda image: masked(image, mask / 255)
+        case Ellipse():
+            mask = ellipse(Size(pages[0].width, pages[0].height))
+            return lambda image: masked(image, mask / 255)
+        case Rotate():
+            raise AssertionError("the layout has a Rotation in its place")
     assert_never(effect)
+
+
+def _exposing(stops: float) -> pyvips.Image:
+    """The level of each level, whose light is multiplied by 2 to the power of `stops`."""
+    levels = [_encoded(_light(level / 255) * 2**stops) for level in range(256)]
+    return pyvips.Image.new_from_array([levels]).linear(255, 0).rint().cast("uchar")
+
+
+def _light(value: float) -> float:
+    """The linear light of a value of sRGB (IEC 61966-2-1), both from 0 to 1."""
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+
+
+def _encoded(light: float) -> float:
+    light = min(1.0, light)
+    return light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
+
+
+def _between(dark: Colour, light: Colour) -> pyvips.Image:
+    """The colours for each luminance, from `dark` to `light`."""
+    share = pyvips.Image.identity() / 255
+    channels = [share * (high - low) + low for low, high in zip(_values(dark), _values(light), strict=True)]
+    return _levels(channels[0].bandjoin(channels[1:]))
+
+
+def _unsharp(rgb: pyvips.Image, mask: UnsharpMask) -> pyvips.Image:
+    rgb = rgb.copy_memory()
+    difference = rgb.cast("float") - rgb.gaussblur(mask.sigma_px, precision="float")
+    added = (difference.abs() > mask.threshold).ifthenelse(difference * (mask.percent / 100), 0)
+    return _levels(rgb + added)
+
+
+def _from_middle(image: pyvips.Image) -> pyvips.Image:
+    """The square of the distance of each pixel from the middle, as a part of that of the corners."""
+    across = (pyvips.Image.xyz(image.width, image.height) * 2 + 1) / [image.width, image.height] - 1
+    return (across * across).bandmean()
 
 
 def _median(image: pyvips.Image, side_px: int) -> pyvips.Image:

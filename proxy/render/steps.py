@@ -8,7 +8,7 @@ from typing import assert_never
 import pyvips
 
 from proxy.core.image.size import Box
-from proxy.core.transform.layout import Cut, Embed, Find, FindBorders, Scale
+from proxy.core.transform.layout import Cut, Embed, Find, FindBorders, Rotation, Scale
 from proxy.core.transform.operations import (
     Adjust,
     Blur,
@@ -26,7 +26,9 @@ from proxy.render.alpha import on_colours, on_visible, resized, with_premultipli
 from proxy.render.filters import filtered
 
 
-def apply(command: Cut | Scale | Embed | Turn | Effect, pages: list[pyvips.Image]) -> list[pyvips.Image]:
+def apply(
+    command: Cut | Scale | Embed | Rotation | Turn | Effect, pages: list[pyvips.Image]
+) -> list[pyvips.Image]:
     """The pages after `command`."""
     match command:
         case Cut(box):
@@ -35,6 +37,8 @@ def apply(command: Cut | Scale | Embed | Turn | Effect, pages: list[pyvips.Image
             return [resized(image, size) for image in pages]
         case Embed():
             return [_embedded(image, command) for image in pages]
+        case Rotation():
+            return [_rotated(image, command) for image in pages]
         case Turn():
             return [_turned(image, command) for image in pages]
         case Blur(sigma_px):
@@ -131,6 +135,29 @@ def _turned(image: pyvips.Image, turn: Turn) -> pyvips.Image:
     assert_never(turn)
 
 
+def _rotated(image: pyvips.Image, rotation: Rotation) -> pyvips.Image:
+    background = rotation.background
+    if background.alpha < 255 and not image.hasalpha():
+        image = image.addalpha()
+    opacity = background.alpha / 255 if image.hasalpha() else 1
+    # Like the picture, what fills the rest is premultiplied.
+    colour = [
+        background.red * opacity,
+        background.green * opacity,
+        background.blue * opacity,
+        background.alpha,
+    ]
+    interpolate = pyvips.Interpolate.new("bicubic")
+
+    def rotated(whole: pyvips.Image) -> pyvips.Image:
+        turned = whole.copy_memory().similarity(
+            angle=rotation.degrees, interpolate=interpolate, background=colour[: whole.bands]
+        )
+        return turned.gravity("centre", *rotation.size, extend="background", background=colour[: whole.bands])
+
+    return with_premultiplied(image, rotated)
+
+
 _LUMA = (0.2126, 0.7152, 0.0722)
 _LUMA_601 = (0.299, 0.587, 0.114)
 _SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
@@ -146,6 +173,10 @@ def _toned(rgb: pyvips.Image, adjust: Adjust) -> pyvips.Image:
             matrix, offset = _towards((_LUMA_601, _LUMA_601, _LUMA_601), amount), 0.0
         case Tone.SATURATION_HSP:
             return _saturated(rgb, 1 + amount)
+        case Tone.VIBRANCE:
+            return _vibrant(rgb, amount)
+        case Tone.SHADOWS | Tone.HIGHLIGHTS:
+            return _relit(rgb, adjust.tone, amount)
         case Tone.SEPIA:
             matrix, offset = _towards(_SEPIA, amount), 0.0
         case Tone.SATURATION:
@@ -163,6 +194,27 @@ def _saturated(rgb: pyvips.Image, factor: float) -> pyvips.Image:
     brightness = (rgb * rgb).recomb(pyvips.Image.new_from_array([list(_LUMA_601)])) ** 0.5
     moved = brightness + (rgb - brightness) * factor
     return moved.floor().cast("uchar").copy(interpretation="srgb")
+
+
+def _vibrant(rgb: pyvips.Image, amount: float) -> pyvips.Image:
+    """Saturation as in CSS, with an amount that goes to 0 as the difference of the highest and the lowest channel grows."""
+    red, green, blue = rgb.bandsplit()
+    ranked = red.bandrank([green, blue], index=2), red.bandrank([green, blue], index=0)
+    weight = (ranked[0].cast("float") - ranked[1]) * (-amount / 255) + amount
+    luma = rgb.recomb(pyvips.Image.new_from_array([list(_LUMA)]))
+    return (rgb + (rgb - luma) * weight).rint().cast("uchar").copy(interpretation="srgb")
+
+
+def _relit(rgb: pyvips.Image, tone: Tone, amount: float) -> pyvips.Image:
+    """The lightness of CIE Lab, moved by a cubic that is 0 in black and white and has its greatest value, 15 at the amount 1,
+    at a third of the range: from black for shadows, from white for highlights."""
+    lab = rgb.colourspace("lab")
+    lightness = lab.extract_band(0) / 100
+    dark = 1 - lightness
+    moved = lightness * dark * (dark if tone is Tone.SHADOWS else lightness) * (
+        100 * amount
+    ) + lab.extract_band(0)
+    return moved.bandjoin(lab.extract_band(1, n=2)).copy(interpretation="lab").colourspace("srgb")
 
 
 def _towards(matrix: tuple[tuple[float, ...], ...], amount: float) -> list[list[float]]:

@@ -7,6 +7,7 @@ import pyvips
 from proxy.core.image.size import Size
 from proxy.core.transform.operations import Watermark
 from proxy.render.loading import LoadInput, only_page
+from proxy.render.shapes import masked
 
 _COLOURS = 3
 
@@ -26,9 +27,7 @@ def watermarked(mark: Watermark, pages: Sequence[pyvips.Image], original: LoadIn
     size = Size(*(max(1, round(side * scale)) for side in original.size))
     image = only_page(original, size)
     if mark.opacity_percent < 100:
-        image = image if image.hasalpha() else image.addalpha()
-        alpha = (image.extract_band(_COLOURS) * (mark.opacity_percent / 100)).rint().cast("uchar")
-        image = image.extract_band(0, n=_COLOURS).bandjoin(alpha)
+        image = masked(image, mark.opacity_percent / 100)
     image = image.copy_memory()  # Each page reads it from the start.
     left = margin + round((room.width - size.width) * mark.at.x)
     top = margin + round((room.height - size.height) * mark.at.y)

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import async_playwright
 
 from tests.http.conftest import Running, raw, shares_node
 from tests.http.test_http import ask, status
+from tests.support.browser import browsing
 
 PREFLIGHT = {"Origin": "https://shop.example", "Access_Control_Request_Method": "GET"}
 
@@ -79,8 +79,7 @@ async def test_a_script_of_another_origin_may_read_body_and_headers(node: Runnin
 
     app = web.Application()
     app.router.add_get("/", blank)
-    async with TestServer(app) as server, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    async with TestServer(app) as server, browsing(chromium) as browser:
         page = await browser.new_page()
         await page.goto(str(server.make_url("/")))
 
@@ -104,4 +103,3 @@ async def test_a_script_of_another_origin_may_read_body_and_headers(node: Runnin
         assert (code, "etag" in headers) == (200, True)
         with pytest.raises(Exception, match="Failed to fetch"):
             await fetch("/w_100,f_jpg/photo.jpg", "DELETE")
-        await browser.close()

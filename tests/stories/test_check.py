@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.stories.fleet import s3
+from tests.stories.fleet import PATIENT, s3
 from tests.support.commands import calotype_text
 from tests.support.servers import Redis, Store, free_port
 
@@ -46,9 +46,9 @@ def test_check_reports_working_parts(
         tmp_path,
         sources={"photos": s3(swift_store, originals)},
         cache={"bucket": s3(swift_store, processed, delivery="redirect")},
-        redis={"url": redis.url},
+        redis={"url": redis.url, **PATIENT["redis"]},
     )
-    assert code == 0
+    assert code == 0, messages
     assert messages["sources.photos"] == f"bucket {originals} at {swift_store.endpoint_url}: reached"
     assert messages["cache.bucket"] == f"bucket {processed} at {swift_store.endpoint_url}: written and read"
     assert messages["redis"] == "written and read"

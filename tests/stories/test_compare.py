@@ -16,10 +16,11 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from tests.stories.fleet import Node, running
 from tests.support import commands, pictures
+from tests.support.browser import browsing
 from tests.support.fakes import temporary_file
 from tests.support.servers import ROOT
 from tests.support.waiting import LONGEST_S, eventually_sync
@@ -219,8 +220,7 @@ async def test_the_report_opens_in_a_browser(
     assert (await asyncio.to_thread(compare, node, *words)).returncode == 1
     requested: list[str] = []
     complaints: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    async with browsing(chromium) as browser:
         page = await browser.new_page(viewport={"width": width_px, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
         page.on("request", lambda request: requested.append(request.url))
         page.on("console", lambda message: complaints.append(message.text))
@@ -229,7 +229,6 @@ async def test_the_report_opens_in_a_browser(
         await page.goto(report.as_uri())
         await _examine(page)
         await page.screenshot(path=tmp_path / "report.png", full_page=True)
-        await browser.close()
     assert complaints == []
     assert requested == [report.as_uri()]
 

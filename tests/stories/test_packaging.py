@@ -72,7 +72,7 @@ def test_the_wheel_works_in_another_environment(wheel: Path, tmp_path: Path) -> 
     run(sys.executable, "-m", "uv", "pip", "install", "--offline", "--no-deps", "--python", home, wheel)
     # What stands in .pth files over there, the checkout, does not come along.
     (here / "dependencies.pth").write_text(str(there))
-    environment = {"CALOTYPE_CACHE__DISK__PATH": str(tmp_path / "cache")}
+    environment = {"CALOTYPE_CACHE__DISK__PATH": str(tmp_path / "cache"), "CALOTYPE_RENDER__TIMEOUT": "5m"}
     (tmp_path / "photo.png").write_bytes(pictures.quarters_as("png"))
     output = run(home / "bin/python", "-P", "-c", "import proxy; print(proxy.__file__)", **environment)
     assert output.startswith(str(home))

@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.stories.fleet import Node, running
 from tests.support import pictures
+from tests.support.browser import browsing
 from tests.support.waiting import LONGEST_S
 
 NARROW = {"width": 390, "height": 844}
@@ -32,10 +33,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 @pytest.fixture
 async def browser(chromium: str) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    async with browsing(chromium) as opened:
         yield opened
-        await opened.close()
 
 
 class Watched:

@@ -8,10 +8,11 @@ from typing import Literal, NamedTuple
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from tests.stories.fleet import Node, client, get, running
 from tests.support import pictures
+from tests.support.browser import browsing
 from tests.support.waiting import LONGEST_S
 
 TOKEN, READER = "t" * 32, "r" * 32
@@ -73,28 +74,26 @@ class Browsing(NamedTuple):
 @asynccontextmanager
 async def login_page(node: Node, chromium: str) -> AsyncIterator[Browsing]:
     """Fails where the page asks another server than the node."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    async with browsing(chromium) as browser:
         page = await browser.new_page(viewport={"width": 1100, "height": 1000})
-        browsing = Browsing(page, [], [])
-        page.on("request", lambda request: browsing.requested_urls.append(request.url))
-        page.on("console", lambda message: browsing.complaints.append(message.text))
-        page.on("pageerror", lambda error: browsing.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: browsing.complaints.append("the script in a name ran"))
+        watched = Browsing(page, [], [])
+        page.on("request", lambda request: watched.requested_urls.append(request.url))
+        page.on("console", lambda message: watched.complaints.append(message.text))
+        page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: watched.complaints.append("the script in a name ran"))
         await page.goto(f"http://127.0.0.1:{node.admin_port}/")
-        yield browsing
-        assert {url.split("/")[2] for url in browsing.requested_urls} == {f"127.0.0.1:{node.admin_port}"}
-        await browser.close()
+        yield watched
+        assert {url.split("/")[2] for url in watched.requested_urls} == {f"127.0.0.1:{node.admin_port}"}
 
 
 @asynccontextmanager
 async def status_page(node: Node, chromium: str) -> AsyncIterator[Browsing]:
     """After the login. Fails where the browser has something to complain of."""
-    async with login_page(node, chromium) as browsing:
-        browsing.complaints.clear()  # The browser has advice for the login form.
-        await log_in(browsing.page)
-        yield browsing
-        assert browsing.complaints == []
+    async with login_page(node, chromium) as watched:
+        watched.complaints.clear()  # The browser has advice for the login form.
+        await log_in(watched.page)
+        yield watched
+        assert watched.complaints == []
 
 
 async def log_in(page: Page, token: str = TOKEN) -> None:

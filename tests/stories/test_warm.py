@@ -109,6 +109,7 @@ def test_warm_at_a_node_stores_variants_and_purge_deletes_them(node: Node, tmp_p
             "1 rendered, 3 already cached, 1 failed",
         )
         asyncio.run(get_all([f"{node.url}/w_40,f_png/2.jpg"]))
+        eventually_sync(lambda: "/w_40,f_png/2.jpg" in node.log())
         ours = calotype(node, "warm", "--access-log", str(node.folder / "log"), "--node", at)
         assert ours.stderr.splitlines()[-1] == "0 rendered, 1 already cached, 0 failed"
         purged = calotype(node, "purge", "--prefix", "0")

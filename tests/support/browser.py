@@ -1,12 +1,50 @@
-"""A page of a server of the test's own, in a real browser."""
+"""A real browser, and a page of a server of the test's own in it. The browser is one process for all tests, because a start takes
+two seconds of processor time; each page has a context of its own, as in a private window."""
 
+import atexit
+import re
+import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
+
+
+@cache
+def _endpoint(chromium: str) -> str:
+    """The address by which the browser is controlled."""
+    profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+    process = subprocess.Popen(
+        [chromium, *options, "--remote-debugging-port=0", f"--user-data-dir={profile.name}", "about:blank"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+
+    def stop() -> None:
+        process.kill()
+        process.wait()
+        profile.cleanup()
+
+    atexit.register(stop)
+    found = next(match for line in process.stderr if (match := re.search(r"ws://\S+", line)))
+    return found[0]
+
+
+@asynccontextmanager
+async def browsing(chromium: str) -> AsyncIterator[Browser]:
+    """The browser, without the pages of other tests."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.connect_over_cdp(_endpoint(chromium))
+        yield browser
+        for context in browser.contexts[1:]:
+            await context.close()
+        await browser.close()
 
 
 @asynccontextmanager
@@ -22,9 +60,7 @@ async def page_with(
     app.router.add_get("/", document)
     for path, folder in folders.items():
         app.router.add_static(path, folder)
-    async with TestServer(app) as server, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    async with TestServer(app) as server, browsing(chromium) as browser:
         page = await browser.new_page()
         await page.goto(str(server.make_url("/")))
         yield page
-        await browser.close()

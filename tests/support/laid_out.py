@@ -3,7 +3,7 @@
 from proxy.core.image.faces import Faces
 from proxy.core.image.formats import Format
 from proxy.core.image.size import Size
-from proxy.core.transform.layout import Command, Cut, Embed, Load, Scale, outline
+from proxy.core.transform.layout import Command, Cut, Embed, Load, Rotation, Scale, outline
 from proxy.core.transform.operations import Operation, Transform, Turn
 from proxy.core.transform.plan import RenderDefaults, resolve
 
@@ -35,6 +35,8 @@ def size_after(commands_: list[Command]) -> Size:
                 assert 0 <= left <= placed.width - size.width
                 assert 0 <= top <= placed.height - size.height
                 size = placed
+            case Rotation(size=turned):
+                size = turned
             case Turn():
                 size = Size(size.height, size.width) if command.swaps_sides else size
         assert min(size) >= 1

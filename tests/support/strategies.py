@@ -13,7 +13,10 @@ from proxy.core.transform.operations import (
     Colorize,
     Colour,
     Convolve,
+    Duotone,
+    Ellipse,
     Enlarge,
+    Exposure,
     Extend,
     Fit,
     Flatten,
@@ -23,10 +26,13 @@ from proxy.core.transform.operations import (
     Median,
     Metadata,
     Noise,
+    Opacity,
     OriginalPoint,
     Pixelate,
     Remap,
     Rgb,
+    Rotate,
+    Rounded,
     Rounding,
     Sharpen,
     Shifted,
@@ -38,6 +44,8 @@ from proxy.core.transform.operations import (
     Trim,
     Turn,
     TurnToShape,
+    UnsharpMask,
+    Vignette,
 )
 from proxy.core.transform.quality_level import QualityLevel
 from proxy.core.url.dialects.component import MAX_EFFECTS, Branch, Component, CropFit, transform_of
@@ -87,17 +95,26 @@ matrices = st.sampled_from([(1, 1), (3, 1), (1, 3), (3, 3), (5, 3), (7, 7)]).fla
         st.tuples(*[st.integers(-100_000, 100_000).map(lambda number: number / 100)] * (sides[0] * sides[1])),
     )
 )
+opaque = st.builds(Colour, channels, channels, channels)
 filters = st.one_of(
     st.sampled_from(Remap),
     st.builds(Rgb, *[st.integers(-100, 100)] * 3),
-    st.builds(Colorize, percents, percents, percents, st.builds(Colour, channels, channels, channels)),
-    st.builds(Tint, st.builds(Colour, channels, channels, channels)),
+    st.builds(Colorize, percents, percents, percents, opaque),
+    st.builds(Tint, opaque),
     st.builds(Hue, st.integers(1, 359)),
     st.builds(Gamma, st.integers(1_000, 100_000).map(lambda number: number / 10_000)),
     st.builds(Threshold, st.integers(1, 255)),
     st.builds(Noise, st.integers(2, 255)),
     st.builds(Median, st.integers(2, 15)),
     matrices,
+    st.builds(Exposure, st.integers(-500, 500).map(lambda hundredths: hundredths / 100)),
+    st.builds(Duotone, opaque, opaque),
+    st.builds(UnsharpMask, sigmas, st.integers(1, 500), st.integers(0, 255)),
+    st.builds(Vignette, st.integers(1, 100)),
+    st.builds(Opacity, st.integers(0, 99)),
+    st.builds(Rounded, st.tuples(*[st.integers(0, 9999)] * 4)),
+    st.just(Ellipse()),
+    st.builds(Rotate, st.integers(1, 35_999).map(lambda hundredths: hundredths / 100), colours),
 )
 
 effects = st.one_of(

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import cos, radians, sin
 from typing import TypeVar, assert_never
 
 from proxy.core.image.faces import PARTS, Face, Faces, faces_of, largest_face, most_faces
@@ -32,6 +33,7 @@ from proxy.core.transform.operations import (
     OriginalPoint,
     Pad,
     Resize,
+    Rotate,
     Rounding,
     Shifted,
     Smart,
@@ -94,7 +96,16 @@ class FindBorders:
     size: Size
 
 
-Command = Load | Cut | Scale | Embed | Find | FindBorders | Turn | Effect | Watermark
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Rotates the canvas clockwise about its middle, which becomes that of a canvas of `size`; `background` fills the rest."""
+
+    degrees: float
+    size: Size
+    background: Colour
+
+
+Command = Load | Cut | Scale | Embed | Rotation | Find | FindBorders | Turn | Effect | Watermark
 Commands = Generator[Command, Box | None, None]
 
 
@@ -133,6 +144,15 @@ def commands(
         return
 
 
+def _around(size: Size, degrees: float) -> Size:
+    """The box around a canvas that is rotated, in whole pixels."""
+    cosine, sine = abs(cos(radians(degrees))), abs(sin(radians(degrees)))
+    return Size(
+        max(1, int(size.width * cosine + size.height * sine + 0.5)),
+        max(1, int(size.width * sine + size.height * cosine + 0.5)),
+    )
+
+
 def outline(
     ops: tuple[Operation, ...], limit_px: int, original: Size, faces: Faces | None = None
 ) -> Iterator[Command]:
@@ -151,7 +171,7 @@ def size_after(ops: tuple[Operation, ...], limit_px: int, original: Size) -> Siz
     size = original
     for command in outline(ops, limit_px, original):
         match command:
-            case Load() | Scale() | Embed():
+            case Load() | Scale() | Embed() | Rotation():
                 size = command.size
             case Cut(box):
                 size = Size(box.width, box.height)
@@ -196,6 +216,29 @@ class _Canvas:
             row, (ay, by, cy) = self._rows
             self._rows = (-ay, -by, self.size.height - cy), row
             self.size = Size(self.size.height, self.size.width)
+
+    def rotate(self, degrees: float, background: Colour, limit_px: int) -> Iterator[Command]:
+        """The box around the rotated canvas, which is scaled down before if a side of that exceeds `limit_px`."""
+        around = _around(self.size, degrees)
+        into = scaled_into(around, limit_px)
+        if into != around:
+            yield from self.scale(
+                Size(
+                    ratio(self.size.width, into.width, around.width),
+                    ratio(self.size.height, into.height, around.height),
+                )
+            )
+            into = Size(*map(min, _around(self.size, degrees), into))
+        yield Rotation(degrees, into, background)
+        cosine, sine = cos(radians(degrees)), sin(radians(degrees))
+        self._move(-self.size.width / 2, -self.size.height / 2)
+        (ax, bx, cx), (ay, by, cy) = self._rows
+        self._rows = (
+            (cosine * ax - sine * ay, cosine * bx - sine * by, cosine * cx - sine * cy),
+            (sine * ax + cosine * ay, sine * bx + cosine * by, sine * cx + cosine * cy),
+        )
+        self._move(into.width / 2, into.height / 2)
+        self.size = into
 
     def embed(
         self, canvas: Size, left: int, top: int, background: Colour | None, limit_px: int
@@ -259,7 +302,7 @@ class _Canvas:
         x, y = (ax * x_px + bx * y_px + c for ax, bx, c in self._rows)
         return x / self.size.width, y / self.size.height
 
-    def _move(self, x_px: int, y_px: int) -> None:
+    def _move(self, x_px: float, y_px: float) -> None:
         (ax, bx, cx), (ay, by, cy) = self._rows
         self._rows = (ax, bx, cx + x_px), (ay, by, cy + y_px)
 
@@ -295,6 +338,9 @@ def _applied(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas, stored:
             case AsStored():
                 if stored is not None:
                     yield from canvas.turn(stored)
+            case Rotate(degrees, background):
+                yield from canvas.scale(scaled_into(canvas.size, limit_px))
+                yield from canvas.rotate(degrees, background, limit_px)
             case Choice(condition, then, otherwise):
                 branch = then if condition.holds(canvas.size, canvas.original) else otherwise
                 yield from _applied(branch, limit_px, canvas, stored)

@@ -10,16 +10,20 @@ from collections.abc import Iterable
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.size import Size
-from proxy.core.transform.layout import Embed, boxed, outline, size_after
+from proxy.core.transform.layout import Embed, Rotation, boxed, outline, size_after
 from proxy.core.transform.operations import (
     Auto,
     Choice,
+    Ellipse,
     Extend,
     Fit,
     Flatten,
+    Opacity,
     Operation,
     Pad,
     Resize,
+    Rotate,
+    Rounded,
     Transform,
     effective,
 )
@@ -107,6 +111,10 @@ def _universal(transform: Transform, facts: Facts) -> Format:
         match command:
             case Embed(background=background):
                 has_alpha = has_alpha or (background is not None and background.alpha < _OPAQUE)
+            case Rotation(background=background):
+                has_alpha = has_alpha or background.alpha < _OPAQUE
+            case Opacity() | Rounded() | Ellipse():
+                has_alpha = True
             case Flatten():
                 has_alpha = False
     return Format.PNG if has_alpha else Format.JPEG
@@ -124,7 +132,9 @@ def _may_have_alpha(ops: Iterable[Operation], *, has_alpha: bool) -> bool:
                 has_alpha = False
             case Extend(repeats_edges=True):
                 pass
-            case Extend() | Pad() | Resize(fit=Fit.CONTAIN):
+            case Opacity() | Rounded() | Ellipse():
+                has_alpha = True
+            case Extend() | Pad() | Rotate() | Resize(fit=Fit.CONTAIN):
                 has_alpha = has_alpha or op.background.alpha < _OPAQUE
     return has_alpha
 

@@ -307,7 +307,8 @@ class Flatten:
 
 class Tone(StrEnum):
     """Colour adjustments; each takes a strength in per cent. GRAYSCALE_601 has the luma of ITU-R BT.601, as JPEG has it;
-    SATURATION_HSP moves colours from and to the perceived brightness of the HSP model."""
+    SATURATION_HSP moves colours from and to the perceived brightness of the HSP model. VIBRANCE saturates colours the more, the
+    less saturated they are. SHADOWS and HIGHLIGHTS lighten dark or light parts; black and white stay."""
 
     GRAYSCALE = "grayscale"
     GRAYSCALE_601 = "grayscale_601"
@@ -316,6 +317,9 @@ class Tone(StrEnum):
     CONTRAST = "contrast"
     SATURATION = "saturation"
     SATURATION_HSP = "saturation_hsp"
+    VIBRANCE = "vibrance"
+    SHADOWS = "shadows"
+    HIGHLIGHTS = "highlights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,7 +413,87 @@ class Convolve:
     weights: tuple[float, ...]
 
 
-Filter = Remap | Rgb | Colorize | Tint | Hue | Gamma | Threshold | Noise | Median | Convolve
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Multiplies linear light by 2 to the power of `stops`, which are -5 to 5."""
+
+    stops: float
+
+
+@dataclass(frozen=True, slots=True)
+class Duotone:
+    """The luminance of the picture as colours between `dark` and `light`."""
+
+    dark: Colour
+    light: Colour
+
+
+@dataclass(frozen=True, slots=True)
+class UnsharpMask:
+    """Adds `percent`, 1 to 500, of the difference to a Gaussian blur, where that exceeds `threshold`, 0 to 255 levels;
+    sigma in output pixels, 0.3 to 10."""
+
+    sigma_px: float
+    percent: int
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vignette:
+    """Darkens towards the corners, by `percent`, 1 to 100, in the corners themselves."""
+
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opacity:
+    """Multiplies alpha; `percent` is 0 to 99."""
+
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rounded:
+    """Makes transparent what is outside of rounded corners, with radii in output pixels, 0 to 9999, clockwise from the upper
+    left. Radii that do not fit are reduced together, as CSS does with those of borders."""
+
+    radii_px: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Ellipse:
+    """Makes transparent what is outside of the largest ellipse; of a square it is the circle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotate:
+    """Rotates clockwise by `degrees`, above 0 and below 360. The canvas becomes the box around the rotated one; `background`
+    fills it."""
+
+    degrees: float
+    background: Colour = TRANSPARENT
+
+
+Filter = (
+    Remap
+    | Rgb
+    | Colorize
+    | Tint
+    | Hue
+    | Gamma
+    | Threshold
+    | Noise
+    | Median
+    | Convolve
+    | Exposure
+    | Duotone
+    | UnsharpMask
+    | Vignette
+    | Opacity
+    | Rounded
+    | Ellipse
+    | Rotate
+)
 """Effects that an unsigned URL may have in presets only."""
 
 
@@ -427,7 +511,7 @@ class Watermark:
 
 
 Effect = Blur | Sharpen | Pixelate | Flatten | Adjust | Filter
-"""Operations that change no size."""
+"""Operations that URLs write among effects; Rotate alone changes the size."""
 
 SingleOperation = Resize | Crop | Extend | Pad | Trim | Turn | TurnToShape | AsStored | Effect | Watermark
 
@@ -531,6 +615,8 @@ def changes_nothing(op: Operation) -> bool:
             return True
         case Adjust(percent=0) | Pixelate(side_px=0 | 1) | Rgb(0, 0, 0) | Colorize(0, 0, 0) | Gamma(1):
             return True
+        case Exposure(0) | Rounded((0, 0, 0, 0)):
+            return True
         case Choice(_, then, otherwise):
             return not effective(then) and not effective(otherwise)
     return False
@@ -626,6 +712,8 @@ def _add_effective(found: list[Operation], op: Operation) -> None:
                 found.append(each)
             else:
                 _add_effective(found, each)
+    elif isinstance(op, Rotate) and op.degrees % 90 == 0:
+        _add_effective(found, Turn(f"{op.degrees:g}"))
     elif isinstance(op, Turn) and isinstance(last, Turn):
         both = last.then(op)
         found[-1:] = [both] if both else []

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from proxy.core.image.faces import PARTS, Face, Faces
 from proxy.core.image.formats import Format
 from proxy.core.image.size import Box, Size, pixels
+from proxy.core.transform import layout
 from proxy.core.transform.conditions import Measure
-from proxy.core.transform.layout import Command, Cut, Embed, Find, FindBorders, Load, Scale, boxed
+from proxy.core.transform.layout import Command, Cut, Embed, Find, FindBorders, Load, Scale, boxed, outline
 from proxy.core.transform.lengths import Part, Sum, length
 from proxy.core.transform.operations import (
     CENTER,
@@ -23,7 +24,9 @@ from proxy.core.transform.operations import (
     Fit,
     Offset,
     Operation,
+    OriginalPoint,
     Resize,
+    Rotate,
     Shifted,
     Smart,
     Transform,
@@ -224,6 +227,29 @@ def test_faces_change_no_other_gravity() -> None:
     for gravity in ("auto", "entropy", "north"):
         ops = resolve(parse_transform(f"w_300,h_300,c_fill,g_{gravity}", {}), Format.PNG, FINDS_FACES).ops
         assert laid(ops, Size(1000, 500), faces=Faces((LARGE,))) == laid(ops, Size(1000, 500))
+
+
+@pytest.mark.parametrize(
+    ("degrees", "size", "into"),
+    [
+        (30, Size(400, 300), Size(496, 460)),
+        (330, Size(400, 300), Size(496, 460)),
+        (45, Size(100, 100), Size(141, 141)),
+        (180.5, Size(400, 300), Size(403, 303)),
+        (0.01, Size(1, 1), Size(1, 1)),
+    ],
+)
+def test_a_rotation_has_the_box_around_it(degrees: float, size: Size, into: Size) -> None:
+    turned = Rotate(degrees)
+    assert layout.size_after((turned,), 4000, size) == into
+    assert max(layout.size_after((turned,), 200, size)) <= 200
+
+
+def test_a_point_of_the_original_turns_with_it() -> None:
+    corner = Crop(width=10, height=10, at=OriginalPoint(400, 0))
+    *_, cut = outline((Rotate(30), corner), 4000, Size(400, 300))
+    # The upper right corner of 400 by 300, 30 degrees clockwise about the middle of 496 by 460.
+    assert cut == Cut(Box(486, 195, 10, 10))
 
 
 def test_a_vast_enlargement_is_cut_first() -> None:

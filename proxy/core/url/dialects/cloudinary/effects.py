@@ -19,6 +19,7 @@ from proxy.core.transform.operations import (
     Threshold,
     Tone,
     Trim,
+    Vignette,
 )
 from proxy.core.url.dialects.cloudinary.requested import CloudinaryOption, CloudinaryRequested, Parameters
 from proxy.core.url.dialects.cloudinary.values import colour, plain_number, whole
@@ -139,6 +140,18 @@ EFFECTS = (
         note=_MOVES,
     ),
     CloudinaryOption(
+        names=("vibrance",),
+        read=_strength(-100, 100, 20, _adjust(Tone.VIBRANCE)),
+        support=Support.APPROXIMATED,
+        note=_MOVES,
+    ),
+    CloudinaryOption(
+        names=("vignette",),
+        read=_strength(0, 100, 20, lambda percent, _: Vignette(percent) if percent else None),
+        support=Support.APPROXIMATED,
+        note="darkens by the square of the distance from the middle",
+    ),
+    CloudinaryOption(
         names=("hue",),
         read=_strength(-100, 100, 80, _hue),
         support=Support.APPROXIMATED,
@@ -202,7 +215,7 @@ EFFECTS = (
             *("morphology", "multiply", "oil_paint", "opacity_threshold", "ordered_dither", "outline"),
             *("overlay", "pixelate_faces", "pixelate_region", "preview", "recolor", "replace_color"),
             *("reverse", "screen", "shadow", "shear", "simulate_colorblind", "style_transfer", "swap_image"),
-            *("theme", "tint", "transition", "vectorize", "vibrance", "vignette", "volume", "accelerate"),
+            *("theme", "tint", "transition", "vectorize", "volume", "accelerate"),
             *("zoompan", "boomerang", "progressbar", "waveform", "anaglyph"),
         ),
         read=None,

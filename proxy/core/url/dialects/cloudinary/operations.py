@@ -18,6 +18,7 @@ from proxy.core.transform.operations import (
     Choice,
     Crop,
     Effect,
+    Ellipse,
     Enlarge,
     Extend,
     Fit,
@@ -25,10 +26,13 @@ from proxy.core.transform.operations import (
     FocalPoint,
     Gravity,
     Offset,
+    Opacity,
     Operation,
     OriginalPoint,
     Pad,
     Resize,
+    Rotate,
+    Rounded,
     Shifted,
     Smart,
     Trim,
@@ -118,12 +122,34 @@ def _in_order(requested: CloudinaryRequested, here: Parameters) -> Iterator[Oper
     if here.auto_turn:
         yield from _turned_to_shape(here.auto_turn, here, requested.scope)
     yield from _sizing(requested, here)
-    yield from here.turns
+    for turn in here.turns:
+        is_coloured = isinstance(turn, Rotate) and here.background is not None
+        yield replace(turn, background=here.background) if is_coloured else turn  # type: ignore[type-var]
     for make in here.effects:
         if (effect := make(here)) is not None:
             yield effect
+    if here.opacity_percent < 100:
+        yield Opacity(here.opacity_percent)
+    yield from _shaped(here)
     if here.background is not None and here.background.alpha == 255:
         yield Flatten(here.background)
+
+
+def _shaped(here: Parameters) -> Iterator[Operation]:
+    """The corners and the border. The border fills what the inner corners cut off, and has the outer corners itself."""
+    if (border := here.border) is not None:
+        width_px, colour = border
+        match here.shape:
+            case Rounded(radii_px):
+                inner = tuple(max(0, radius - width_px) for radius in radii_px)
+                yield Rounded(inner)  # type: ignore[arg-type] # As many as before.
+            case Ellipse():
+                yield Ellipse()
+        if here.shape is not None:
+            yield Flatten(colour)
+        yield Pad(top_px=width_px, right_px=width_px, bottom_px=width_px, left_px=width_px, background=colour)
+    if here.shape is not None:
+        yield here.shape
 
 
 def _turned_to_shape(turn: Turn, here: Parameters, scope: Scope) -> Iterator[Operation]:
@@ -310,10 +336,13 @@ def _note(requested: CloudinaryRequested, op: Operation) -> None:
         case Turn():
             if op.swaps_sides:
                 scope.canvas(scope.height_px, scope.width_px)
-        case Resize() | Crop() | Extend() | Pad() | Trim() | TurnToShape() | AsStored():
+        case Resize() | Crop() | Extend() | Pad() | Trim() | TurnToShape() | AsStored() | Rotate():
             scope.canvas(None, None)
         case Choice():
-            if not all(isinstance(each, Choice | Effect) for each in with_branches([op])):
+            if not all(
+                isinstance(each, Choice | Effect) and not isinstance(each, Rotate)
+                for each in with_branches([op])
+            ):
                 scope.canvas(None, None)
         case _:
             pass

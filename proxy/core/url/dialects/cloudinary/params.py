@@ -15,6 +15,7 @@ from proxy.core.url.dialects.cloudinary import flags as cloudinary_flags
 from proxy.core.url.dialects.cloudinary.operations import MODES
 from proxy.core.url.dialects.cloudinary.requested import CloudinaryOption, CloudinaryRequested
 from proxy.core.url.dialects.cloudinary.values import (
+    border,
     colour,
     gravity,
     length,
@@ -22,6 +23,7 @@ from proxy.core.url.dialects.cloudinary.values import (
     plain_number,
     ratio,
     rotation,
+    shape,
     side,
     whole,
 )
@@ -129,6 +131,18 @@ def _angle(requested: CloudinaryRequested, text: str) -> None:
                     here.turns += (turn,)
 
 
+def _opacity(requested: CloudinaryRequested, text: str) -> None:
+    requested.here.opacity_percent = whole(text, requested.scope, 0, 100)
+
+
+def _radius(requested: CloudinaryRequested, text: str) -> None:
+    requested.here.shape = shape(text, requested.scope)
+
+
+def _border(requested: CloudinaryRequested, text: str) -> None:
+    requested.here.border = border(text)
+
+
 def _background(requested: CloudinaryRequested, text: str) -> None:
     requested.here.background = colour(text)
 
@@ -193,16 +207,6 @@ def _default(requested: CloudinaryRequested, text: str) -> None:
 
 def _density(requested: CloudinaryRequested, _: str) -> None:
     requested.ignore("dn", "the originals are no vector graphics")
-
-
-def _only(value: Callable[[str], bool], form: str) -> Reader:
-    """Takes the values that change nothing."""
-
-    def read(_: CloudinaryRequested, text: str) -> None:
-        if not value(text):
-            raise UnsupportedValue(f"is supported as {form} only")
-
-    return read
 
 
 PARAMS = (
@@ -283,8 +287,8 @@ PARAMS = (
         forms=("a_DEGREES", "a_hflip", "a_vflip", "a_auto_right", "a_auto_left", "a_ignore"),
         read=_angle,
         support=Support.APPROXIMATED,
-        note="multiples of 90 degrees and flips, dot-joined, after the size; `auto_right` and `auto_left` before it,"
-        " with w and h or ar; other angles are refused",
+        note="degrees and flips, dot-joined, after the size; what an angle leaves free has the colour of `b`, or is transparent;"
+        " `auto_right` and `auto_left` before the size, with w and h or ar",
     ),
     CloudinaryOption(
         names=("b",),
@@ -327,23 +331,21 @@ PARAMS = (
     CloudinaryOption(
         names=("o",),
         forms=("o_PERCENT",),
-        read=_only(lambda text: text == "100", "o_100"),
-        support=Support.REFUSED,
-        note="100 is taken",
+        read=_opacity,
+        note="after the effects",
     ),
     CloudinaryOption(
         names=("r",),
-        forms=("r_RADIUS",),
-        read=_only(lambda text: not text.strip("0:"), "r_0"),
-        support=Support.REFUSED,
-        note="0 is taken",
+        forms=("r_RADIUS", "r_max", "r_RADIUS:RADIUS:RADIUS:RADIUS"),
+        read=_radius,
+        note="after the effects; one to four radii in pixels as in CSS; `max` is the largest ellipse",
     ),
     CloudinaryOption(
         names=("bo",),
-        forms=("bo_BORDER",),
-        read=_only(lambda text: text.startswith("0px"), "bo_0px"),
-        support=Support.REFUSED,
-        note="0 pixels are taken",
+        forms=("bo_WIDTHpx_solid_COLOUR",),
+        read=_border,
+        support=Support.APPROXIMATED,
+        note="around the picture, which it enlarges; it follows the corners of `r`, and then fills transparency",
     ),
     CloudinaryOption(
         names=("d",),

@@ -10,8 +10,11 @@ from proxy.core.transform.lengths import Length
 from proxy.core.transform.operations import (
     Colour,
     Effect,
+    Ellipse,
     FocalPoint,
     Operation,
+    Rotate,
+    Rounded,
     Smart,
     Trim,
     Turn,
@@ -24,6 +27,13 @@ from proxy.core.url.parsed_url import Unused
 
 class OffsetPoint(NamedTuple):
     """The gravity whose point is `x` and `y`."""
+
+
+class Border(NamedTuple):
+    """A border around the picture, which follows its corners."""
+
+    width_px: int
+    colour: Colour
 
 
 @dataclass(slots=True)
@@ -43,11 +53,14 @@ class Parameters:
     ignores_ratio: bool = False
     as_stored: bool = False
     auto_turn: Turn | None = None
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[Turn | Rotate, ...] = ()
     trim: Trim | None = None
     background: Colour | None = None
     colour: Colour | None = None
     effects: tuple[Callable[["Parameters"], Effect | None], ...] = ()
+    opacity_percent: int = 100
+    shape: Rounded | Ellipse | None = None
+    border: Border | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,19 +11,21 @@ from proxy.core.nearest import meant, nearest
 from proxy.core.transform import lengths
 from proxy.core.transform.conditions import Measure
 from proxy.core.transform.lengths import Length, Part, is_negative
-from proxy.core.transform.operations import Auto, Colour, FocalPoint, Smart, Turn
+from proxy.core.transform.operations import Auto, Colour, Ellipse, FocalPoint, Rotate, Rounded, Smart, Turn
 from proxy.core.url.alternatives import EXTENSIONS
 from proxy.core.url.dialects.cloudinary.expressions import number
-from proxy.core.url.dialects.cloudinary.requested import OffsetPoint
+from proxy.core.url.dialects.cloudinary.requested import Border, OffsetPoint
 from proxy.core.url.dialects.cloudinary.scope import Scope, as_sum
 from proxy.core.url.dialects.css_colours import css_colour
 from proxy.core.url.dialects.dialect import UnsupportedValue
-from proxy.core.url.dialects.native.params import GRAVITIES
+from proxy.core.url.dialects.native.filters import MAX_RADIUS_PX
+from proxy.core.url.dialects.native.params import GRAVITIES, MAX_PADDING_PX
 
 _PIXELS = re.compile(r"0|-?[1-9][0-9]{0,8}", re.ASCII)
 _SIDE = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]{1,9}\.[0-9]{1,9}", re.ASCII)
 _RATIO = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,4})?):([0-9]{1,6}(?:\.[0-9]{1,4})?)", re.ASCII)
+_BORDER = re.compile(r"([0-9]{1,5})px_solid_(.+)", re.ASCII)
 _HEX = re.compile(r"(?:rgb:|#)?([0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3,4})", re.ASCII)
 _MOST_PARTS = 1000
 _MOST_OF_RATIO = 10**8
@@ -144,12 +146,41 @@ def colour(text: str) -> Colour:
 ROTATIONS = (None, Turn.R90, Turn.R180, Turn.R270)
 
 
-def rotation(text: str, scope: Scope) -> Turn | None:
-    """A rotation clockwise by a multiple of 90 degrees; None if it changes nothing."""
+def rotation(text: str, scope: Scope) -> Turn | Rotate | None:
+    """A rotation clockwise by degrees; None if it changes nothing."""
     degrees = plain_number(text, scope)
-    if degrees % 90:
-        raise UnsupportedValue("must be multiples of 90 degrees: other angles are not supported")
-    return ROTATIONS[int(degrees / 90) % 4]
+    if degrees % 90 == 0:
+        return ROTATIONS[int(degrees / 90) % 4]
+    rounded = round(float(degrees % 360), 2)
+    return Rotate(rounded) if 0 < rounded < 360 else None
+
+
+def shape(text: str, scope: Scope) -> Rounded | Ellipse:
+    """Radii of one to four corners as in CSS, or `max`."""
+    if text == "max":
+        return Ellipse()
+    radii = [whole(radius, scope, 0, MAX_RADIUS_PX) for radius in text.split(":")]
+    match radii:
+        case [one]:
+            return Rounded((one, one, one, one))
+        case [one, two]:
+            return Rounded((one, two, one, two))
+        case [one, two, three]:
+            return Rounded((one, two, three, two))
+        case [one, two, three, four]:
+            return Rounded((one, two, three, four))
+    raise ValueError("must be max, or one to four radii in pixels, separated by colons")
+
+
+def border(text: str) -> Border | None:
+    """`<WIDTH>px_solid_<COLOUR>`; None without a width."""
+    match = _BORDER.fullmatch(text)
+    if match is None:
+        raise UnsupportedValue("must be as in 4px_solid_black or 4px_solid_rgb:00390b")
+    width_px = int(match[1])
+    if width_px > MAX_PADDING_PX:
+        raise ValueError(f"must be {MAX_PADDING_PX} pixels wide at most")
+    return Border(width_px, colour(match[2])) if width_px else None
 
 
 def output_format(text: str) -> Format | Auto:

@@ -4,22 +4,28 @@ from collections.abc import Iterator
 
 from proxy.core.transform.operations import (
     CENTER,
+    TRANSPARENT,
     Adjust,
     Blur,
     Crop,
+    Ellipse,
     Enlarge,
     Fit,
     Flatten,
     Hue,
     Offset,
+    Opacity,
     Operation,
     Pixelate,
     Remap,
     Resize,
+    Rotate,
+    Rounded,
     Sharpen,
     Tone,
     Transform,
     Turn,
+    Vignette,
 )
 from proxy.core.transform.quality_level import QualityLevel
 from proxy.core.url.dialects.native.params import GRAVITIES
@@ -78,6 +84,18 @@ def _component(op: Operation) -> Iterator[str]:
                 yield f"g_{word(GRAVITIES, at)}"
         case Turn():
             yield f"a_{op}"
+        case Rotate(degrees, background):
+            yield f"a_{degrees:g}"
+            if background != TRANSPARENT:
+                yield f"b_rgb:{background.hex}"
+        case Opacity(percent):
+            yield f"o_{percent}"
+        case Rounded(radii_px):
+            yield f"r_{':'.join(map(str, radii_px))}"
+        case Ellipse():
+            yield "r_max"
+        case Vignette(percent):
+            yield f"e_vignette:{percent}"
         case Flatten(colour):
             yield f"b_rgb:{colour.hex}"
         case Blur(sigma_px):
@@ -92,7 +110,9 @@ def _component(op: Operation) -> Iterator[str]:
             yield "e_negate"
         case Adjust(Tone.GRAYSCALE):
             yield "e_grayscale"
-        case Adjust((Tone.SEPIA | Tone.BRIGHTNESS | Tone.CONTRAST | Tone.SATURATION) as tone, percent):
+        case Adjust(
+            (Tone.SEPIA | Tone.BRIGHTNESS | Tone.CONTRAST | Tone.SATURATION | Tone.VIBRANCE) as tone, percent
+        ):
             yield f"e_{tone}:{percent}"
         case _:
             raise NotWritable

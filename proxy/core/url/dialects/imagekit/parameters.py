@@ -8,7 +8,6 @@ from proxy.core.url.dialects.dialect import Support
 from proxy.core.url.dialects.imagekit import values
 from proxy.core.url.dialects.parameter import (
     Parameter,
-    changing,
     documented,
     ignored,
     polishing,
@@ -55,6 +54,10 @@ PARAMETERS: tuple[Parameter, ...] = (
     row("rt", "quarters", values.quarters,
         "auto and steps of 90 degrees, counter-clockwise after N. Others are always refused.",
         support=_APPROXIMATED),
+    row("r", "shape", values.shape, "Pixels of all corners, or of four; max is the largest ellipse. After the effects.",
+        support=_APPROXIMATED),
+    row("b", "border", values.border, "WIDTH_RRGGBB, around the picture, which it enlarges. Before the corners of `r`.",
+        support=_APPROXIMATED),
     row("fl", "flip", values.flip),
     row(
         "bg", "background", values.colour,
@@ -65,7 +68,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     row("bl", "blur", values.blur, "A radius is two sigmas. After the size.", support=_APPROXIMATED),
     row("e-sharpen", "sharpen", values.sharpen, "The number is the sigma in pixels, 1 without it.",
         support=_APPROXIMATED),
-    row("e-usm", "unsharp_mask", values.unsharp_mask, "Of the four numbers the second applies, as the sigma.",
+    row("e-usm", "unsharp_mask", values.unsharp_mask, "`radius-sigma-amount-threshold`, without the radius; the threshold is a part of the range.",
         support=_APPROXIMATED),
     row("e-contrast", "contrast", values.switched_on, "Stretches the lightness.", support=_APPROXIMATED,
         make=lambda value: Remap.NORMALIZE if value else None),
@@ -86,7 +89,6 @@ PARAMETERS: tuple[Parameter, ...] = (
     *ignored("Each format has its own encoder settings.", "pr"),
     *ignored("The node answers pictures only.", "pg", "dn", "so", "eo", "du", "sr", "vc", "ac"),
     *polishing("e-upscale", "e-retouch"),
-    *changing("r", "b"),
     *showing(
         *("o", "al", "cr", "l", "if", "e-shadow", "e-gradient", "e-distort", "e-colorize", "e-bgremove"),
         *("e-removedotbg", "e-changebg", "e-edit", "e-genvar", "e-dropshadow"),

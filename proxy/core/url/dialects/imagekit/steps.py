@@ -16,6 +16,7 @@ from proxy.core.transform.operations import (
     Colour,
     Crop,
     Effect,
+    Ellipse,
     Enlarge,
     Extend,
     Fit,
@@ -24,10 +25,13 @@ from proxy.core.transform.operations import (
     Gravity,
     Offset,
     Operation,
+    Pad,
     Resize,
+    Rounded,
     Sharpen,
     Trim,
     Turn,
+    UnsharpMask,
 )
 from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.imagekit.parameters import MAX_DPR_SIDE_PX
@@ -68,7 +72,9 @@ class Step:
     grayscale: Effect | None = None
     blur: Blur | None = None
     sharpen: Sharpen | None = None
-    unsharp_mask: Sharpen | None = None
+    unsharp_mask: UnsharpMask | None = None
+    shape: Rounded | Ellipse | None = None
+    border: Pad | None = None
     format: tuple[Format | Auto | None] | None = None
     quality: int | None = None
     preset: str = ""
@@ -106,9 +112,18 @@ class Step:
             turn = self.flip if turn is None else turn.then(self.flip)
         if turn is not None:
             yield turn
-        for effect in (self.contrast, self.grayscale, self.blur, self.sharpen, self.unsharp_mask):
-            if effect is not None:
-                yield effect
+        changes = (
+            self.contrast,
+            self.grayscale,
+            self.blur,
+            self.sharpen,
+            self.unsharp_mask,
+            self.border,
+            self.shape,
+        )
+        for change in changes:
+            if change is not None:
+                yield change
         if self.background is not None and self.background.alpha == 255:
             yield Flatten(self.background)
 

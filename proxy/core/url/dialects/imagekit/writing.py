@@ -7,12 +7,14 @@ from proxy.core.transform.operations import (
     Adjust,
     Blur,
     Crop,
+    Ellipse,
     Enlarge,
     Fit,
     Flatten,
     Offset,
     Operation,
     Resize,
+    Rounded,
     Tone,
     Transform,
     Turn,
@@ -64,6 +66,10 @@ def _step(op: Operation) -> Iterator[str]:
                 yield f"x-{pixels(at.x)},y-{pixels(at.y)}"
             elif at != CENTER:
                 yield f"fo-{word(FOCUS, at)}"
+        case Rounded(radii_px):
+            yield f"r-{'_'.join(map(str, radii_px))}"
+        case Ellipse():
+            yield "r-max"
         case Flatten(colour):
             yield f"bg-{colour.hex}"
         case Turn.HFLIP | Turn.VFLIP:

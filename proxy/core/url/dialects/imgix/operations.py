@@ -18,6 +18,7 @@ from proxy.core.transform.operations import (
     Auto,
     Crop,
     Effect,
+    Ellipse,
     Enlarge,
     Extend,
     Fit,
@@ -27,10 +28,12 @@ from proxy.core.transform.operations import (
     Operation,
     Pad,
     Resize,
+    Rounded,
     Smart,
     Transform,
     Trim,
     Turn,
+    UnsharpMask,
 )
 from proxy.core.url.dialects.component import MAX_EFFECTS
 from proxy.core.url.dialects.dialect import UnsupportedValue
@@ -63,7 +66,7 @@ def transform(of: ParameterValues) -> Transform:
         top, right, bottom, left = padding
         background = of.background or TRANSPARENT
         ops.append(Pad(top_px=top, right_px=right, bottom_px=bottom, left_px=left, background=background))
-    last = [effect for effect in (of.blur, of.px) if effect is not None]
+    last = [effect for effect in (of.blur, of.px, _shape(of)) if effect is not None]
     if of.background is not None and of.background.alpha == 255:
         last.append(Flatten(of.background))
     if len(colours) + len(last) > MAX_EFFECTS:
@@ -77,6 +80,15 @@ def transform(of: ParameterValues) -> Transform:
         page=of.page,
         metadata=of.metadata,
     )
+
+
+def _shape(of: ParameterValues) -> Rounded | Ellipse | None:
+    match of.mask:
+        case "ellipse":
+            return Ellipse()
+        case "corners":
+            return Rounded(of.corner_radius)
+    return None
 
 
 def _format(of: ParameterValues) -> Format | Auto | None:
@@ -276,5 +288,7 @@ def _cropped(
 
 def _colours(of: ParameterValues) -> list[Effect | None]:
     """The adjustments of colours and sharpness."""
-    unsharp = sharpened(of.unsharp_radius) if of.usm else None
-    return [*(of.bri, of.con, of.sat, of.gam, of.hue, of.invert, unsharp, of.sharp, of.sepia, of.monochrome)]
+    unsharp = UnsharpMask(sharpened(of.unsharp_radius).sigma_px, round(of.usm), 0) if of.usm >= 1 else None
+    duotone = of.duotone if of.duotone_alpha != "0" else None
+    tones = (of.bri, of.con, of.exp, of.gam, of.high, of.shad, of.sat, of.vib, of.hue, of.invert)
+    return [*tones, unsharp, of.sharp, of.sepia, of.monochrome, duotone]

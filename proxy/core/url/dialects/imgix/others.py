@@ -7,10 +7,6 @@ FOLLOWING_THE_RULE = (
 
 CHANGING = (
     *(
-        "exp",
-        "high",
-        "shad",
-        "vib",
         "htn",
         "trim-pad trimpad",
         "fill-max",
@@ -23,7 +19,7 @@ CHANGING = (
 """They change what the picture shows, unless they are 0 or false."""
 
 SHOWING = (
-    *("mark m", "blend b", "blend-color blendcolor blend-clr blendclr", "txt t", "mask", "border", "duotone"),
+    *("mark m", "blend b", "blend-color blendcolor blend-clr blendclr", "txt t", "border"),
     *("transparency", "object-removal-rect", "bg-replace background-replace"),
 )
 """They change what the picture shows with every value."""
@@ -72,8 +68,7 @@ WITHOUT_EFFECT = (
 """A note, and the parameters."""
 
 BELONGING = {
-    "duotone": ("duotone-alpha",),
-    "mask": ("mask-bg maskbg", "corner-radius"),
+    "mask": ("mask-bg maskbg",),
     "border": ("border-top", "border-right", "border-bottom", "border-left", "border-radius-inner"),
     "border-stroke-size": ("border-stroke-color",),
     "transparency": ("grid-colors", "grid-size"),

@@ -69,6 +69,14 @@ class ParameterValues:
     unsharp_radius: Number = Fraction("2.5")
     sepia: Effect | None = None
     monochrome: Effect | None = None
+    vib: Effect | None = None
+    exp: Effect | None = None
+    high: Effect | None = None
+    shad: Effect | None = None
+    duotone: Effect | None = None
+    duotone_alpha: str = ""
+    mask: str = ""
+    corner_radius: tuple[int, int, int, int] = (0, 0, 0, 0)
     blur: Effect | None = None
     px: Effect | None = None
 

@@ -12,7 +12,9 @@ from proxy.core.transform.operations import (
     Adjust,
     Blur,
     Colour,
+    Duotone,
     Effect,
+    Exposure,
     Gamma,
     Hue,
     Pixelate,
@@ -39,6 +41,7 @@ from proxy.core.url.dialects.imgix.values import (
     quarters,
     rect,
 )
+from proxy.core.url.dialects.native.filters import MAX_RADIUS_PX
 from proxy.core.url.dialects.native.params import MAX_PADDING_PX
 from proxy.core.url.dialects.parameter import (
     Parameter,
@@ -107,6 +110,29 @@ def _monochrome(text: str) -> Tint:
     if found.alpha < 255:
         raise UnsupportedValue("is not supported with a translucent colour")
     return Tint(Colour(found.red, found.green, found.blue))
+
+
+def _duotone(text: str) -> Duotone:
+    parts = [colour(part) for part in text.split(",")]
+    if len(parts) != 2:
+        raise ValueError("must be two colours, as in 000080,fa8072")
+    if any(each.alpha < 255 for each in parts):
+        raise UnsupportedValue("is not supported with a translucent colour")
+    return Duotone(*parts)
+
+
+def _mask(text: str) -> str:
+    if text not in ("ellipse", "corners"):
+        raise UnsupportedValue("is supported as ellipse and corners only")
+    return text
+
+
+def _radii(text: str) -> tuple[int, int, int, int]:
+    radii = [whole(radius) for radius in text.split(",")]
+    if len(radii) not in (1, 4) or max(radii) > MAX_RADIUS_PX:
+        raise ValueError(f"must be one or four radii up to {MAX_RADIUS_PX} pixels")
+    one, two, three, four = radii if len(radii) == 4 else radii * 4
+    return one, two, three, four
 
 
 def _unsharp(text: str) -> Number:
@@ -217,18 +243,28 @@ PARAMETERS = (
     _ranged("bri", -100, 100, _percent(Tone.BRIGHTNESS), _AFTER_SIZE),
     _ranged("con", -100, 100, _percent(Tone.CONTRAST), _AFTER_SIZE),
     _ranged("sat", -100, 100, _percent(Tone.SATURATION), _AFTER_SIZE),
+    _ranged("vib", -100, 100, _percent(Tone.VIBRANCE), _AFTER_SIZE),
+    _ranged("exp", -100, 100, lambda value: Exposure(round(float(value) / 50, 2)) if value else None, "100 is two stops. " + _AFTER_SIZE),
+    _ranged("high", -100, 0, _percent(Tone.HIGHLIGHTS), _AFTER_SIZE),
+    _ranged("shad", 0, 100, _percent(Tone.SHADOWS), _AFTER_SIZE),
     _ranged("gam", -100, 100, _gamma, "100 is a gamma of 2. " + _AFTER_SIZE),
     _ranged("hue", 0, 360, lambda value: Hue(round(value) % 360) if round(value) % 360 else None, _AFTER_SIZE),
     row("invert inv", "invert", true_or_false, _AFTER_SIZE, make=lambda value: Remap.NEGATE if value else None),
     _ranged("sharp", 0, 100, _sharpen, "A sigma of 0.5 to 3 pixels, after the size."),
     Parameter(
         names=("usm",), field="usm", read=_unsharp, most=100, support=_APPROXIMATED,
-        note="Sharpens with `usmrad` as its sigma, whatever the amount. Below 0 it follows the rule `unsupported`.",
+        note="Adds that many per cent, with `usmrad` as the sigma. Below 0 it follows the rule `unsupported`.",
     ),
     row("usmrad", "unsharp_radius", number, "", "usm", least=0, most=500, support=_APPROXIMATED),
     _ranged("sepia", 0, 100, _percent(Tone.SEPIA), _AFTER_SIZE),
     row("monochrome mono", "monochrome", _monochrome, "A translucent colour is always refused.",
         support=_APPROXIMATED),
+    row("duotone", "duotone", _duotone, "The luminance between two colours in hexadecimal. Translucent ones are always refused.",
+        support=_APPROXIMATED),
+    row("duotone-alpha", "duotone_alpha", only("100", "0", reason="the picture is all of the two colours, or none"),
+        "Others follow the rule `unsupported`.", "duotone"),
+    row("mask", "mask", _mask, "After the effects. The URL of a mask is always refused."),
+    row("corner-radius", "corner_radius", _radii, "Pixels of all corners, or of four from the upper left.", "mask=corners"),
     _ranged("blur", 0, 2000, _blur, f"A sigma of one pixel each {BLUR_UNITS_PER_PX}."),
     _ranged("px", 0, 100, lambda value: Pixelate(round(value)) if value >= 2 else None, support=Support.DONE),
     *polishing(*others.FOLLOWING_THE_RULE),

@@ -8,7 +8,10 @@ from proxy.core.transform.operations import (
     Adjust,
     Blur,
     Crop,
+    Duotone,
+    Ellipse,
     Enlarge,
+    Exposure,
     Fit,
     Flatten,
     FocalPoint,
@@ -19,11 +22,13 @@ from proxy.core.transform.operations import (
     Pixelate,
     Remap,
     Resize,
+    Rounded,
     Sharpen,
     Smart,
     Tone,
     Transform,
     Turn,
+    UnsharpMask,
 )
 from proxy.core.url.dialects.writing import COLUMNS, ROWS, NotWritable, pixels, suffix, word
 from proxy.core.url.target import encoded
@@ -37,7 +42,15 @@ _FITS = {
     "fill": (Fit.CONTAIN, Enlarge.ALLOW),
     "fillmax": (Fit.CONTAIN, Enlarge.NEVER),
 }
-_TONES = {"bri": Tone.BRIGHTNESS, "con": Tone.CONTRAST, "sat": Tone.SATURATION, "sepia": Tone.SEPIA}
+_TONES = {
+    "bri": Tone.BRIGHTNESS,
+    "con": Tone.CONTRAST,
+    "sat": Tone.SATURATION,
+    "sepia": Tone.SEPIA,
+    "vib": Tone.VIBRANCE,
+    "high": Tone.HIGHLIGHTS,
+    "shad": Tone.SHADOWS,
+}
 
 
 def write(transform: Transform, key: str) -> str:
@@ -83,8 +96,19 @@ def _parameters(op: Operation) -> Iterator[tuple[str, str]]:
         case Blur(sigma_px):
             yield "blur", f"{round(20 * sigma_px)}"
         case Sharpen(sigma_px):
-            yield "usm", "50"
+            yield "sharp", f"{round(40 * (sigma_px - 0.5))}"
+        case UnsharpMask(sigma_px, percent, 0):
+            yield "usm", f"{percent}"
             yield "usmrad", f"{sigma_px:g}"
+        case Exposure(stops):
+            yield "exp", f"{50 * stops:g}"
+        case Duotone(dark, light):
+            yield "duotone", f"{dark.hex},{light.hex}"
+        case Ellipse():
+            yield "mask", "ellipse"
+        case Rounded(radii_px):
+            yield "mask", "corners"
+            yield "corner-radius", ",".join(map(str, radii_px))
         case Pixelate(side_px):
             yield "px", f"{side_px}"
         case Hue(degrees):

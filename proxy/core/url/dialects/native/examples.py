@@ -34,6 +34,16 @@ _WITH_ARGUMENT: Mapping[str, str] = {
     "threshold": "threshold:128",
     "noise": "noise:40",
     "median": "median:5",
+    "vibrance": "vibrance:70",
+    "shadows": "shadows:60",
+    "highlights": "highlights:-60",
+    "exposure": "exposure:0.7",
+    "duotone": "duotone:1b1464:f7e9c8",
+    "unsharp": "unsharp:2:120:3",
+    "vignette": "vignette:60",
+    "opacity": "opacity:50",
+    "corners": "corners:20",
+    "rotate": "rotate:12",
     "convolve": "convolve:3:1:-1:-1:-1:-1:9:-1:-1:-1:-1",
 }
 EFFECTS = tuple(_WITH_ARGUMENT.get(word, word) for word in (*EFFECT_WORDS, *FILTER_WORDS))

@@ -9,25 +9,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.core.transform.operations import (
+    TRANSPARENT,
     Colorize,
     Colour,
     Convolve,
+    Duotone,
+    Ellipse,
+    Exposure,
     Filter,
     Gamma,
     Hue,
     Median,
     Noise,
+    Opacity,
     Remap,
     Rgb,
+    Rotate,
+    Rounded,
     Threshold,
     Tint,
+    UnsharpMask,
+    Vignette,
 )
 
 MAX_NOISE, MEDIAN_MAX_PX, CONVOLVE_MAX_SIDE, MAX_WEIGHT = 255, 15, 7, 1000
 GAMMA_MIN, GAMMA_MAX = 0.1, 10
+MAX_STOPS, MAX_UNSHARP, MAX_RADIUS_PX = 5, 500, 9999
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,3}", re.ASCII)
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,4})(?:\.[0-9]{1,4})?", re.ASCII)
+_RGBA = re.compile(r"[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8}", re.ASCII)
 _RGB = re.compile(r"[0-9a-fA-F]{3}|[0-9a-fA-F]{6}", re.ASCII)
 
 
@@ -117,6 +128,66 @@ def _plain(remap: Remap) -> FilterWord:
     return FilterWord(form=remap.value, kind=remap, read=read)
 
 
+def _exposure(argument: str) -> Exposure:
+    if not _DECIMAL.fullmatch(argument) or abs(float(argument)) > MAX_STOPS:
+        raise ValueError(f"must have stops from -{MAX_STOPS} to {MAX_STOPS}")
+    return Exposure(round(float(argument), 2))
+
+
+def _duotone(argument: str) -> Duotone:
+    dark, colon, light = argument.partition(":")
+    if not colon:
+        raise ValueError("must have a dark and a light colour, as in duotone:1b1464:f7e9c8")
+    return Duotone(_opaque(dark), _opaque(light))
+
+
+def _unsharp(argument: str) -> UnsharpMask:
+    sigma, *numbers = argument.split(":")
+    if not _DECIMAL.fullmatch(sigma) or not 0.3 <= float(sigma) <= 10 or len(numbers) != 2:
+        raise ValueError(
+            "must be SIGMA:PERCENT:THRESHOLD with a sigma from 0.3 to 10, as in unsharp:1.5:80:3"
+        )
+    percent, threshold = _whole(numbers[0], 1, MAX_UNSHARP, "per cents"), _whole(numbers[1], 0, 255, "levels")
+    return UnsharpMask(round(float(sigma), 2), percent, threshold)
+
+
+def _rounded(argument: str) -> Rounded:
+    radii = argument.split(":")
+    if len(radii) not in (1, 4):
+        raise ValueError(
+            "must have one radius in pixels, or those of the four corners clockwise from the upper left"
+        )
+    one, two, three, four = (
+        _whole(radius, 0, MAX_RADIUS_PX, "radii") for radius in (radii if len(radii) == 4 else radii * 4)
+    )
+    return Rounded((one, two, three, four))
+
+
+def _rounded_text(of: Rounded) -> str:
+    radii = of.radii_px[:1] if len({*of.radii_px}) == 1 else of.radii_px
+    return ":".join(map(str, radii))
+
+
+def _rotate(argument: str) -> Rotate:
+    degrees, colon, colour = argument.partition(":")
+    if not _DECIMAL.fullmatch(degrees) or not -360 < float(degrees) < 360 or not float(degrees):
+        raise ValueError("must have degrees between -360 and 360, clockwise, as in rotate:-7.5")
+    if colon and not _RGBA.fullmatch(colour):
+        raise ValueError("must have a colour of rgb, rrggbb or rrggbbaa in hexadecimal")
+    turned = round(float(degrees) % 360, 2)
+    return Rotate(turned, Colour.of_hex(colour)) if colon else Rotate(turned)
+
+
+def _rotate_text(of: Rotate) -> str:
+    return f"{of.degrees:g}" if of.background == TRANSPARENT else f"{of.degrees:g}:{of.background.hex}"
+
+
+def _ellipse(argument: str) -> Ellipse:
+    if argument:
+        raise ValueError("must be ellipse without an argument")
+    return Ellipse()
+
+
 _TABLE = (
     *map(_plain, Remap),
     FilterWord(form="rgb:R:G:B", kind=Rgb, read=_rgb, write=lambda of: f"{of.red}:{of.green}:{of.blue}"),
@@ -157,6 +228,36 @@ _TABLE = (
         read=lambda argument: Median(_whole(argument, 2, MEDIAN_MAX_PX, "a side")),
         write=lambda of: str(of.side_px),
     ),
+    FilterWord(form="exposure:STOPS", kind=Exposure, read=_exposure, write=lambda of: f"{of.stops:g}"),
+    FilterWord(
+        form="duotone:DARK:LIGHT",
+        kind=Duotone,
+        read=_duotone,
+        write=lambda of: f"{of.dark.hex}:{of.light.hex}",
+    ),
+    FilterWord(
+        form="unsharp:SIGMA:PERCENT:THRESHOLD",
+        kind=UnsharpMask,
+        read=_unsharp,
+        write=lambda of: f"{of.sigma_px:g}:{of.percent}:{of.threshold}",
+    ),
+    FilterWord(
+        form="vignette:PERCENT",
+        kind=Vignette,
+        read=lambda argument: Vignette(_whole(argument, 1, 100, "per cents")),
+        write=lambda of: str(of.percent),
+    ),
+    FilterWord(
+        form="opacity:PERCENT",
+        kind=Opacity,
+        read=lambda argument: Opacity(_whole(argument, 0, 99, "per cents")),
+        write=lambda of: str(of.percent),
+    ),
+    FilterWord(
+        form="corners:RADIUS[:RADIUS:RADIUS:RADIUS]", kind=Rounded, read=_rounded, write=_rounded_text
+    ),
+    FilterWord(form="ellipse", kind=Ellipse, read=_ellipse),
+    FilterWord(form="rotate:DEGREES[:COLOUR]", kind=Rotate, read=_rotate, write=_rotate_text),
     FilterWord(
         form="convolve:COLUMNS:DIVISOR:WEIGHT:...", kind=Convolve, read=_convolve, write=_convolve_text
     ),

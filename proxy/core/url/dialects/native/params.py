@@ -155,6 +155,7 @@ COLOURS: dict[str, Colour] = {"white": WHITE, "black": BLACK, "transparent": TRA
 
 EFFECT_WORDS = ("blur", "sharpen", "pixelate", "flatten", *Tone)
 _EFFECTS = (*EFFECT_WORDS, *FILTER_WORDS)
+_ADJUSTMENTS = frozenset(Tone) - {Tone.GRAYSCALE, Tone.GRAYSCALE_601, Tone.SEPIA}
 
 SIGMA_MIN_PX, BLUR_MAX_PX, SHARPEN_MAX_PX = 0.3, 100.0, 10.0
 SEPIA_PERCENT, SHARPEN_PX = 80, 1.0
@@ -461,14 +462,15 @@ def _effect(value: str) -> Effect:
             return Pixelate(_whole_number(_SQUARE, argument, "must have a side from 2 to 1000 pixels"))
         case "flatten", True:
             return Flatten(colour(argument))
-        case ("brightness" | "contrast" | "saturation" | "saturation_hsp") as tone, True:
+        case tone, True if tone in _ADJUSTMENTS:
             return Adjust(Tone(tone), _percent(argument, -100))
     if (row := FILTER_WORDS.get(name)) is not None:
         return row.read(argument)
     near = meant(nearest(name, _EFFECTS)) if name not in _EFFECTS else ""
     raise ValueError(
         "must be blur:SIGMA, sharpen[:SIGMA], grayscale, sepia[:PERCENT], brightness:N, contrast:N, saturation:N,"
-        f" pixelate:PIXELS, flatten:COLOUR, grayscale_601, saturation_hsp:N, {', '.join(FILTER_FORMS[:-1])} or"
+        " vibrance:N, shadows:N, highlights:N, pixelate:PIXELS, flatten:COLOUR, grayscale_601, saturation_hsp:N,"
+        f" {', '.join(FILTER_FORMS[:-1])} or"
         f" {FILTER_FORMS[-1]}{near}"
     )
 

@@ -34,6 +34,7 @@ from proxy.core.transform.operations import (
     Remap,
     Resize,
     Rgb,
+    Rounded,
     Rounding,
     Sharpen,
     Tone,
@@ -43,7 +44,13 @@ from proxy.core.transform.operations import (
 from proxy.core.url.dialects.adjustments import MAX_FACTOR, scaled
 from proxy.core.url.dialects.css_colours import css_colour
 from proxy.core.url.dialects.dialect import Support
-from proxy.core.url.dialects.native.filters import CONVOLVE_MAX_SIDE, MAX_NOISE, MAX_WEIGHT, is_matrix
+from proxy.core.url.dialects.native.filters import (
+    CONVOLVE_MAX_SIDE,
+    MAX_NOISE,
+    MAX_RADIUS_PX,
+    MAX_WEIGHT,
+    is_matrix,
+)
 from proxy.core.url.dialects.native.params import BLUR_MAX_PX, MAX_SQUARE_PX, SHARPEN_MAX_PX, SIGMA_MIN_PX
 from proxy.core.url.dialects.thumbor.options import (
     MAX_INTEGER,
@@ -223,6 +230,19 @@ def _orient(options: ThumborOptions, arguments: Sequence[str]) -> None:
     if (degrees := _integer(arguments[0], 0, MAX_INTEGER)) not in (0, 90, 180, 270):
         raise ValueError("it takes 0, 90, 180 or 270")
     options.orient = Turn(str(degrees)) if degrees else None
+
+
+def _round_corner(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1, 4, 5)
+    across, _, down = arguments[0].partition("|")
+    radius_px = _integer(across, 0, MAX_RADIUS_PX)
+    if down and _integer(down, 0, MAX_RADIUS_PX) != radius_px:
+        raise NotSupported("filter round_corner takes one radius; an ellipse is not supported")
+    red, green, blue = (_integer(text, 0, 255) for text in arguments[1:4] or ("255",) * 3)
+    is_transparent = len(arguments) == 5 and arguments[4].lower() in _TRUE
+    options.steps.append(Rounded((radius_px, radius_px, radius_px, radius_px)))
+    if not is_transparent:
+        options.steps.append(Flatten(Colour(red, green, blue)))
 
 
 def _autojpg(options: ThumborOptions, arguments: Sequence[str]) -> None:
@@ -536,6 +556,12 @@ _FILTERS = (
         note="as strong as in thumbor, up to 255; the seed has no effect: every picture gets the same noise",
     ),
     Filter(
+        names=("round_corner",),
+        read=_round_corner,
+        support=Support.APPROXIMATED,
+        note="of one radius; what is cut off has the colour, or is transparent",
+    ),
+    Filter(
         names=("hue",),
         read=_hue,
         support=Support.APPROXIMATED,
@@ -561,7 +587,7 @@ _FILTERS = (
     Filter(
         names=(
             *("curve", "modulate", "red_eye", "draw_detections", "redact", "redact_oval"),
-            *("distributed_collage", "extract_focal", "frame", "image", "label", "round_corner", "text"),
+            *("distributed_collage", "extract_focal", "frame", "image", "label", "text"),
             "watermark",
         ),
         support=Support.REFUSED,

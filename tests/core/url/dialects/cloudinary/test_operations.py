@@ -13,9 +13,11 @@ from proxy.core.transform.lengths import WHOLE, Part
 from proxy.core.transform.operations import (
     CENTER,
     TRANSPARENT,
+    Adjust,
     AsStored,
     Colour,
     Crop,
+    Ellipse,
     Enlarge,
     Extend,
     Fit,
@@ -23,14 +25,20 @@ from proxy.core.transform.operations import (
     FocalPoint,
     Gravity,
     Offset,
+    Opacity,
     Operation,
     OriginalPoint,
+    Pad,
     Resize,
+    Rotate,
+    Rounded,
     Shifted,
     Smart,
+    Tone,
     Trim,
     Turn,
     TurnToShape,
+    Vignette,
 )
 from proxy.core.transform.plan import RenderDefaults, resolve
 from proxy.core.url.dialects.cloudinary.operations import MODES
@@ -195,6 +203,9 @@ def test_gravities_of_a_crop(transformation: str, at: Gravity | Offset) -> None:
     assert ops(f"c_crop,w_300,h_200,{transformation}") == (Crop(width=300, height=200, at=at),)
 
 
+BORDER = Pad(top_px=5, right_px=5, bottom_px=5, left_px=5, background=RED)
+
+
 def test_a_point_of_a_known_canvas() -> None:
     assert ops("c_fill,w_300,h_200/c_crop,w_10,h_10,g_xy_center,x_150,y_50")[1] == Crop(
         width=10, height=10, at=FocalPoint(0.5, 0.25)
@@ -229,7 +240,22 @@ def test_a_point_of_a_known_canvas() -> None:
         ("c_thumb,g_face,w_100,h_50,z_2", (Crop(ratio=Fraction(2), at=Smart.FACE), Crop(width=HALF, height=HALF, at=Smart.FACE), filled(CENTER, 100, 50))),
         ("c_thumb,g_face,w_100,h_50,z_0.7", (filled(Smart.FACE, 100, 50),)),
         ("c_scale,fl_ignore_aspect_ratio,h_5", (Resize(width=WHOLE, height=5, fit=Fit.FILL, enlarge=Enlarge.ALLOW),)),
-        ("r_0,bo_0px_solid_black,o_100", ()),
+        ("r_0,bo_0px_solid_black,o_100", (Rounded((0, 0, 0, 0)),)),
+        ("a_45", (Rotate(45),)),
+        ("a_-7,b_red", (Rotate(353, RED), Flatten(RED))),
+        ("a_hflip.15", (Turn.HFLIP, Rotate(15))),
+        ("o_50", (Opacity(50),)),
+        ("r_20", (Rounded((20, 20, 20, 20)),)),
+        ("r_1:2", (Rounded((1, 2, 1, 2)),)),
+        ("r_1:2:3", (Rounded((1, 2, 3, 2)),)),
+        ("r_1:2:3:4,e_sepia:50", (Adjust(Tone.SEPIA, 50), Rounded((1, 2, 3, 4)))),
+        ("r_max,b_red", (Ellipse(), Flatten(RED))),
+        ("bo_5px_solid_red", (BORDER,)),
+        ("bo_5px_solid_rgb:ff0000,r_20", (Rounded((15, 15, 15, 15)), Flatten(RED), BORDER, Rounded((20, 20, 20, 20)))),
+        ("r_max,bo_5px_solid_red", (Ellipse(), Flatten(RED), BORDER, Ellipse())),
+        ("e_vibrance:30", (Adjust(Tone.VIBRANCE, 30),)),
+        ("e_vignette:30", (Vignette(30),)),
+        ("e_vignette:0", ()),
     ],
 )  # fmt: skip
 def test_operations(transformation: str, expected: tuple[Operation, ...]) -> None:
@@ -285,15 +311,16 @@ def test_what_has_no_effect_is_reported(transformation: str, names: list[str]) -
         ("q_80:420:444:420", "too many parts"),
         ("ar_0:1,w_3", "parameter ar must be"),
         ("ar_1:0,w_3", "parameter ar must not divide by 0"),
-        ("a_45", "multiples of 90"),
+        ("a_x", "parameter a must"),
         ("a_auto_right,w_30", "auto_right"),
         ("dpr_0", "parameter dpr must be"),
         ("dpr_11", "parameter dpr must be"),
         ("b_auto", "parameter b must be"),
-        ("o_50", "o_100 only"),
-        ("r_20", "r_0 only"),
-        ("r_max", "r_0 only"),
-        ("bo_5px_solid_red", "bo_0px only"),
+        ("o_101", "parameter o must"),
+        ("r_1:2:3:4:5", "parameter r must be max, or one to four radii"),
+        ("r_10000", "parameter r must"),
+        ("bo_5px_dashed_red", "parameter bo must be as in 4px_solid_black"),
+        ("bo_10000px_solid_red", "parameter bo must be 9999 pixels wide at most"),
         ("w_2000.0", "1000 times"),
         ("/".join(["e_grayscale"] * (MAX_EFFECTS + 1)), "effects"),
         ("/".join(["c_crop,w_30"] * 16), "operations"),

@@ -335,7 +335,7 @@ def test_errors_name_the_parameter(transformation: str, text: str) -> None:
                     "e_contrast:5:sigmoidal",
                 ),
                 *(
-                    "a_45",
+                    "bo_5px_dashed_red",
                     "b_auto",
                     "g_custom",
                     "c_new",
@@ -345,8 +345,8 @@ def test_errors_name_the_parameter(transformation: str, text: str) -> None:
                     "f_jxl",
                 ),
                 *(
-                    "r_max",
-                    "o_50",
+                    "e_outline",
+                    "e_shadow",
                     "t_unknown",
                     "if_fc_gt_1,w_3",
                     "w_iar",

@@ -14,6 +14,7 @@ from proxy.core.transform.operations import (
     Blur,
     Colour,
     Crop,
+    Ellipse,
     Enlarge,
     Extend,
     Fit,
@@ -22,14 +23,17 @@ from proxy.core.transform.operations import (
     Gravity,
     Offset,
     Operation,
+    Pad,
     Remap,
     Resize,
+    Rounded,
     Sharpen,
     Smart,
     Tone,
     Transform,
     Trim,
     Turn,
+    UnsharpMask,
 )
 from proxy.core.url.dialects.dialect import Reading
 from proxy.core.url.dialects.imagekit.urls import parse
@@ -160,7 +164,11 @@ def resize(width: Length | None, height: Length | None, fit: Fit, gravity: Gravi
         ("e-contrast-true", [Remap.NORMALIZE]),
         ("e-sharpen", [Sharpen(1.0)]),
         ("e-sharpen-5", [Sharpen(5.0)]),
-        ("e-usm-2-2-0.8-0.024", [Sharpen(2.0)]),
+        ("e-usm-2-2-0.8-0.024", [UnsharpMask(2.0, 80, 6)]),
+        ("e-usm-2-2-0-0.024", []),
+        ("r-20", [Rounded((20, 20, 20, 20))]),
+        ("r-1_2_3_4", [Rounded((1, 2, 3, 4))]),
+        ("r-max,b-5_FF0000", [Pad(top_px=5, right_px=5, bottom_px=5, left_px=5, background=Colour(255, 0, 0)), Ellipse()]),
         (
             "bg-red,bl-2,e-grayscale,rt-90,w-9,t-5",
             [Trim(threshold=5), resize(9, None, Fit.INSIDE), Turn.R90, Adjust(Tone.GRAYSCALE, 100), Blur(1.0), Flatten(RED)],

@@ -68,6 +68,7 @@ def test_published_limits_are_within_the_range(name: str, limit: float) -> None:
             "crop=focalpoint": "fit=crop&crop=focalpoint",
             "usm": "usm=10",
             "palette": "palette=css",
+            "duotone": "duotone=000,fff",
         }.get(need, need)
         for need in needs[:1]
     )

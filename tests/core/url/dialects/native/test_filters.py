@@ -4,18 +4,27 @@ import pytest
 from hypothesis import given
 
 from proxy.core.transform.operations import (
+    WHITE,
     Colorize,
     Colour,
     Convolve,
+    Duotone,
+    Ellipse,
+    Exposure,
     Filter,
     Gamma,
     Hue,
     Median,
     Noise,
+    Opacity,
     Remap,
     Rgb,
+    Rotate,
+    Rounded,
     Threshold,
     Tint,
+    UnsharpMask,
+    Vignette,
 )
 from proxy.core.url.dialects.native.filters import FILTER_WORDS, filter_text, is_matrix
 from proxy.core.url.dialects.native.urls import parse_transform
@@ -35,6 +44,16 @@ FILTERS: list[tuple[str, Filter]] = [
     ("noise:255", Noise(255)),
     ("median:15", Median(15)),
     ("convolve:3:1.5:-1:0:2.25", Convolve(3, 1.5, (-1, 0, 2.25))),
+    ("exposure:-1.25", Exposure(-1.25)),
+    ("duotone:000080:ffffff", Duotone(Colour(0, 0, 128), WHITE)),
+    ("unsharp:1.5:80:3", UnsharpMask(1.5, 80, 3)),
+    ("vignette:100", Vignette(100)),
+    ("opacity:0", Opacity(0)),
+    ("corners:20", Rounded((20, 20, 20, 20))),
+    ("corners:0:1:2:9999", Rounded((0, 1, 2, 9999))),
+    ("ellipse", Ellipse()),
+    ("rotate:352.5", Rotate(352.5)),
+    ("rotate:12:ff000080", Rotate(12, Colour(255, 0, 0, 128))),
     ("convolve:1:48999.75:-1000:0:1000", Convolve(1, 48_999.75, (-1000, 0, 1000))),
 ]
 
@@ -70,6 +89,19 @@ def test_what_is_written_is_read_again(effect: Filter) -> None:
             (text, "number from 0.1")
             for text in ("gamma", "gamma:0", "gamma:10.5", "gamma:1.00001", "gamma:-1")
         ),
+        *((text, "stops from -5") for text in ("exposure", "exposure:5.1", "exposure:x")),
+        *((text, "dark and a light colour") for text in ("duotone", "duotone:fff")),
+        ("duotone:fff:12", "a colour of rgb"),
+        *((text, "SIGMA:PERCENT:THRESHOLD") for text in ("unsharp", "unsharp:0.2:1:1", "unsharp:2:80")),
+        *((text, "per cents from 1 to 500") for text in ("unsharp:2:0:1", "unsharp:2:501:1")),
+        ("unsharp:2:80:256", "levels from 0"),
+        *((text, "per cents from 1") for text in ("vignette", "vignette:0", "vignette:101")),
+        *((text, "per cents from 0") for text in ("opacity", "opacity:100", "opacity:-1")),
+        *((text, "one radius in pixels") for text in ("corners:1:2", "corners:1:2:3:4:5")),
+        *((text, "radii from 0") for text in ("corners", "corners:-1", "corners:10000")),
+        ("ellipse:1", "ellipse without an argument"),
+        *((text, "degrees between") for text in ("rotate", "rotate:0", "rotate:360", "rotate:-400")),
+        ("rotate:5:red", "a colour of rgb"),
         *((text, "a level from 1") for text in ("threshold", "threshold:0", "threshold:256")),
         *((text, "levels from 2") for text in ("noise", "noise:1", "noise:256")),
         *((text, "a side from 2") for text in ("median", "median:1", "median:16")),
