@@ -42,7 +42,7 @@ async def _render_in_mount(originals: str, transform: str, key: str, out: Path) 
     settings = load(None, {"sources": {"pictures": {"path": originals}}, "render": {"workers": 1}, **tables})
     [mount] = factory.mounts(settings)
     request = VariantRequest(
-        OriginalRef(mount.source, key), mount.watermarked(parse_transform(transform, {})), frozenset(), 4000
+        OriginalRef(mount.source, key), mount.layered(parse_transform(transform, {})), frozenset(), 4000
     )
     async with open_request_path(settings, PrometheusMetrics(), silent_log(), disk=None) as path:
         made = await path.produce.variant(request, deadline=factory.clock() + 60, redirect_until_s=0)

@@ -4,7 +4,7 @@
 //   // "/w_400,h_300,c_fill,f_auto/shoes/red.jpg"
 //
 // Parameters have the names of PARAMETERS, and the values that docs/urls.md gives. An array gives a parameter several times, as
-// `effect` allows; null and undefined leave it out. Signing is in signing.js, which belongs on servers only.
+// `effect` and `layer` allow; null and undefined leave it out. Signing is in signing.js, which belongs on servers only.
 import { PARAMETERS } from "./parameters.js";
 
 export { PARAMETERS };
@@ -16,7 +16,7 @@ const VALUE = /^[A-Za-z0-9_.:+-]+$/;
 const SEPARATORS = /[%,~]/g; // Of values in URLs; in a file name they are encoded twice.
 const NO_KEY = /(?:^|\/)(?:\.|\/|$)|[\x00-\x1f\x7f\\]/;
 const NO_FILE_NAME = /^$|[\x00-\x1f\x7f/\\]/;
-const REPEATED = new Set(["effect"]);
+const REPEATED = new Set(["effect", "layer"]);
 const FILE_NAMES = new Set(["download", "fileName"]);
 const OWN_NAME = "*"; // The file name of the original.
 const ABSOLUTE = /^https?:\/\//i;

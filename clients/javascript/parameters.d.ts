@@ -31,6 +31,7 @@ export declare const PARAMETERS: {
   readonly background: string;
   readonly rotate: string;
   readonly effect: string;
+  readonly layer: string;
   readonly page: string;
   readonly frames: string;
   readonly metadata: string;

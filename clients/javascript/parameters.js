@@ -31,6 +31,7 @@ export const PARAMETERS = {
   background: "b",
   rotate: "a",
   effect: "e",
+  layer: "l",
   page: "pg",
   frames: "frames",
   metadata: "meta",

@@ -19,15 +19,15 @@ from proxy.core.image.limits import InputLimits
 from proxy.core.image.picture_data import picture_data
 from proxy.core.image.size import Box
 from proxy.core.transform.layout import Find, FindBorders, Load, commands
-from proxy.core.transform.operations import AsStored, Watermark, with_branches
+from proxy.core.transform.operations import AsStored, Overlay, Watermark, with_branches
 from proxy.core.transform.plan import Describe, Encode, Plan
 from proxy.render.checked_original import CheckedOriginal, fault_of_original, is_memory, opened_image
 from proxy.render.colours import Colours
 from proxy.render.encoding import encoded
 from proxy.render.info import info_json
+from proxy.render.layers import overlaid, watermarked
 from proxy.render.loading import LoadInput, decode_all, loaded
 from proxy.render.steps import apply, found
-from proxy.render.watermark import watermarked
 
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
 
@@ -126,6 +126,8 @@ def _run(original: LoadInput, plan: Plan, further: Sequence[LoadInput]) -> bytes
                 pages = loaded(original, region, size)
             case Find() | FindBorders():
                 answer = found(command, pages)
+            case Overlay(number=number):
+                pages = overlaid(command, pages, further[number - 1])
             case Watermark():
                 pages = watermarked(command, pages, further[-1])
             case _:

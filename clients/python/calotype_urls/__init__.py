@@ -4,7 +4,7 @@
 '/w_400,h_300,c_fill,f_auto/shoes/red.jpg'
 
 Parameters have the names of `PARAMETERS`, and the values that docs/urls.md gives; a list or tuple gives a parameter several
-times, as `effect` allows. None leaves a parameter out.
+times, as `effect` and `layer` allow. None leaves a parameter out.
 """
 
 import base64
@@ -30,7 +30,7 @@ WIDTHS = (320, 640, 960, 1280, 1920)
 """The widths of a srcset, in pixels; the default configuration of a node allows them."""
 
 _VALUE = re.compile(r"[A-Za-z0-9_.:+-]+", re.ASCII)
-_REPEATED = ("effect",)
+_REPEATED = ("effect", "layer")
 _FILE_NAMES = ("download", "file_name")
 _OWN_NAME = "*"  # The file name of the original.
 _SEPARATOR = re.compile("[%,~]")

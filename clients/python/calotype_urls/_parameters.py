@@ -32,6 +32,7 @@ PARAMETERS = {
     "background": "b",
     "rotate": "a",
     "effect": "e",
+    "layer": "l",
     "page": "pg",
     "frames": "frames",
     "metadata": "meta",

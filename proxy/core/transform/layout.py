@@ -31,6 +31,7 @@ from proxy.core.transform.operations import (
     Offset,
     Operation,
     OriginalPoint,
+    Overlay,
     Pad,
     Resize,
     Rotate,
@@ -105,7 +106,7 @@ class Rotation:
     background: Colour
 
 
-Command = Load | Cut | Scale | Embed | Rotation | Find | FindBorders | Turn | Effect | Watermark
+Command = Load | Cut | Scale | Embed | Rotation | Find | FindBorders | Turn | Effect | Overlay | Watermark
 Commands = Generator[Command, Box | None, None]
 
 
@@ -341,6 +342,9 @@ def _applied(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas, stored:
             case Rotate(degrees, background):
                 yield from canvas.scale(scaled_into(canvas.size, limit_px))
                 yield from canvas.rotate(degrees, background, limit_px)
+            case Overlay():
+                yield from canvas.scale(scaled_into(canvas.size, limit_px))
+                yield _in_pixels(op, limit_px, canvas)
             case Choice(condition, then, otherwise):
                 branch = then if condition.holds(canvas.size, canvas.original) else otherwise
                 yield from _applied(branch, limit_px, canvas, stored)
@@ -400,6 +404,27 @@ def _times(length: _L, dpr_percent: int) -> _L:
         return length
     above = (2 * abs(length) * dpr_percent + 100) // 200
     return above if length >= 0 else -above
+
+
+def layered(op: Overlay, dpr_percent: int) -> Overlay:
+    """`op` with its pixels times a device pixel ratio in per cent."""
+    at = op.at
+    if isinstance(at, Shifted):
+        at = Shifted(at.point, _times(at.x, dpr_percent), _times(at.y, dpr_percent))
+    return replace(op, width=_times(op.width, dpr_percent), height=_times(op.height, dpr_percent), at=at)
+
+
+def _in_pixels(op: Overlay, limit_px: int, canvas: _Canvas) -> Overlay:
+    """`op` with all lengths in pixels of the canvas, and no side above `limit_px`."""
+    width_px, height_px = (
+        None if length is None else max(1, min(limit_px, _offset(length, side_px, canvas)))
+        for length, side_px in zip((op.width, op.height), canvas.size, strict=True)
+    )
+    at = op.at
+    if isinstance(at, Shifted):
+        x_px, y_px = _offset(at.x, canvas.size.width, canvas), _offset(at.y, canvas.size.height, canvas)
+        at = Shifted(at.point, x_px, y_px)
+    return replace(op, width=width_px, height=height_px, at=at)
 
 
 def _by_ratio(

@@ -5,7 +5,7 @@ before it; the picture between two operations is called the canvas. URL syntax a
 Longer than other files because it holds every operation.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -510,10 +510,54 @@ class Watermark:
     least_width_px: int
 
 
+class Blend(StrEnum):
+    """How the colours of a layer mix with those below it (W3C Compositing and Blending 1); the words are those of CSS."""
+
+    NORMAL = "normal"
+    MULTIPLY = "multiply"
+    SCREEN = "screen"
+    OVERLAY = "overlay"
+    DARKEN = "darken"
+    LIGHTEN = "lighten"
+    COLOR_DODGE = "color-dodge"
+    COLOR_BURN = "color-burn"
+    HARD_LIGHT = "hard-light"
+    SOFT_LIGHT = "soft-light"
+    DIFFERENCE = "difference"
+    EXCLUSION = "exclusion"
+
+
+class Placing(StrEnum):
+    """Where a layer is drawn: once over the picture, once under its transparent parts, or again and again over all of it."""
+
+    OVER = "over"
+    UNDER = "under"
+    TILE = "tile"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlay:
+    """Draws the first page of another original, which `key` names as a URL does; `number` is its place among the further
+    originals, from 1, which the mount gives it. INSIDE fits it into the box, FILL stretches it; without sides it has its own
+    size. `at` divides the space around it. What lies outside of the canvas is not drawn."""
+
+    key: str
+    number: int = 0
+    width: Length | None = None
+    height: Length | None = None
+    fit: Fit = Fit.INSIDE
+    at: FocalPoint | Shifted = CENTER
+    opacity_percent: int = 100
+    blend: Blend = Blend.NORMAL
+    placing: Placing = Placing.OVER
+
+
 Effect = Blur | Sharpen | Pixelate | Flatten | Adjust | Filter
 """Operations that URLs write among effects; Rotate alone changes the size."""
 
-SingleOperation = Resize | Crop | Extend | Pad | Trim | Turn | TurnToShape | AsStored | Effect | Watermark
+SingleOperation = (
+    Resize | Crop | Extend | Pad | Trim | Turn | TurnToShape | AsStored | Effect | Overlay | Watermark
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -673,6 +717,30 @@ def with_most_as_box(op: Resize) -> Resize:
 
 def _least(*sides_px: int | None) -> int | None:
     return min((side_px for side_px in sides_px if side_px is not None), default=None)
+
+
+def with_originals(transform: Transform, ref: Callable[[str], OriginalRef]) -> Transform:
+    """`transform` with the originals that its layers name by key, and the layers numbered in their order."""
+    if not any(isinstance(op, Overlay) for op in with_branches(transform.ops)):
+        return transform
+    refs: list[OriginalRef] = []
+
+    def numbered(ops: tuple[Operation, ...]) -> tuple[Operation, ...]:
+        found: list[Operation] = []
+        for op in ops:
+            match op:
+                case Overlay(key=key):
+                    original = ref(key)
+                    if original not in refs:
+                        refs.append(original)
+                    found.append(replace(op, number=refs.index(original) + 1))
+                case Choice(condition, then, otherwise):
+                    found.append(Choice(condition, numbered(then), numbered(otherwise)))
+                case _:
+                    found.append(op)
+        return tuple(found)
+
+    return replace(transform, ops=numbered(transform.ops), further=tuple(refs))
 
 
 def face_gravity(op: Operation) -> Smart | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from proxy.core.image.faces import Faces
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform.layout import boxed, enlarged
+from proxy.core.transform.layout import boxed, enlarged, layered
 from proxy.core.transform.lengths import Relative
 from proxy.core.transform.operations import (
     WHITE,
@@ -23,6 +23,7 @@ from proxy.core.transform.operations import (
     Flatten,
     Metadata,
     Operation,
+    Overlay,
     Pad,
     Resize,
     Smart,
@@ -241,6 +242,8 @@ def _resolved(op: Operation, transform: Transform, limit_px: int, has_alpha: boo
             op = enlarged(op, transform.dpr_percent or 100)
             is_unfilled = isinstance(op, Extend) and op.repeats_edges
             return op if has_alpha or is_unfilled else replace(op, background=op.background.on_white)
+        case Overlay():
+            return layered(op, transform.dpr_percent or 100)
         case Flatten(colour):
             return Flatten(colour.on_white)
         case Choice(condition, then, otherwise):

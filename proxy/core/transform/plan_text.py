@@ -20,6 +20,7 @@ from proxy.core.transform.operations import (
     Offset,
     Operation,
     OriginalPoint,
+    Overlay,
     Pad,
     Pixelate,
     Remap,
@@ -100,6 +101,9 @@ def _text(op: Operation) -> str:
             return f"{tone}:{percent}"
         case Remap():
             return op.value
+        case Overlay():
+            box = f"{op.width or ''}x{op.height or ''}:{op.fit}"
+            return f"overlay:{op.number}:{box}:{_position_text(op.at)}:{op.opacity_percent}:{op.blend}:{op.placing}"
         case Watermark():
             position = f"{_position_text(op.at)}:{op.margin:g}"
             return f"watermark:{op.share:g}:{position}:{op.opacity_percent}:{op.least_width_px}"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from proxy.core.errors import BadRequest, SourceNotAllowed, UnknownRoute
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform.operations import Colour, Transform, Watermark
+from proxy.core.transform.operations import Colour, Transform, Watermark, with_originals
 from proxy.core.url.alternatives import alternatives
 from proxy.core.url.dialects.component import Presets
 from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
@@ -79,8 +79,10 @@ class Mount:
     cache_tags: bool = False
     watermark: MountWatermark | None = None
 
-    def watermarked(self, transform: Transform) -> Transform:
-        """`transform` with the watermark, if there is one and it draws a picture. No URL removes it."""
+    def layered(self, transform: Transform) -> Transform:
+        """`transform` with the originals of its layers, and with the watermark, if there is one and it draws a picture; no URL
+        removes it. Raises SourceNotAllowed or BadUrl for a layer that the mount has not."""
+        transform = with_originals(transform, self.ref)
         if self.watermark is None or transform.format is Format.INFO:
             return transform
         further = (*transform.further, self.watermark.original)

@@ -60,7 +60,7 @@ def compiled_url(
             document = parsed.document
     request = VariantRequest(
         meaning.ref,
-        mount.watermarked(transform),
+        mount.layered(transform),
         accepted,
         rules.max_side_px,
         meaning.alternatives,

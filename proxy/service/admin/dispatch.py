@@ -142,7 +142,7 @@ class Dispatch:
         name = command.preset or ""
         if name not in presets:
             raise no_preset("preset", name, 1, presets)
-        plans = self._plans(mount.watermarked(transform_of(presets[name])))
+        plans = self._plans(mount.layered(transform_of(presets[name])))
         return [PurgeScope(mount.source, ScopeKind.PLAN, canonical(plan)) for plan in plans]
 
     async def _purge_url(self, command: PurgeCommand, url: str) -> PurgeResult:
@@ -168,9 +168,9 @@ class Dispatch:
             with suppress(CalotypeError):
                 # Without a signature the policy may round sizes and strengths.
                 transforms.append(admit(interpreted.mount, parsed, signed=False))
-        drawn = map(interpreted.mount.watermarked, transforms)
+        drawn = [interpreted.mount.layered(transform) for transform in transforms]
         scopes = [PurgeScope.of_variant(ref, plan) for plan in self._plans(*drawn)]
-        return await self.purges.purge_and_revalidate([ref, *parsed.transform.further], scopes)
+        return await self.purges.purge_and_revalidate([ref, *drawn[0].further], scopes)
 
     def _plans(self, *transforms: Transform) -> list[Plan]:
         """All Plans of the transforms, each once, for any original and Accept header."""

@@ -98,7 +98,7 @@ async def explain(
                 explanation.plan = "the original's own bytes"
                 identity = (await originals.find(interpreted.candidates, deadline=deadline)).identity
             else:
-                drawn = interpreted.mount.watermarked(granted)
+                drawn = interpreted.mount.layered(granted)
                 request = VariantRequest(
                     ref, drawn, accept_class(accept), rules.max_side_px, alternatives, defaults
                 )

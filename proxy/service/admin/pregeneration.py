@@ -270,7 +270,7 @@ class Pregeneration:
         rules = self._rules()
         mount = mount_named(rules, task.mount)
         candidates = mount.candidates(checked_locator(task.key))
-        drawn = mount.watermarked(self._transform(transform))
+        drawn = mount.layered(self._transform(transform))
         return list(requests_of(candidates, drawn, self._auto, rules.max_side_px))
 
     async def _try_prepare(self, request: VariantRequest) -> bool:

@@ -30,6 +30,7 @@ from proxy.core.transform.operations import (
     Metadata,
     Offset,
     Operation,
+    Overlay,
     Pad,
     Resize,
     Rounding,
@@ -89,6 +90,7 @@ class Component(NamedTuple):
     background: Colour | None = None
     turn: Turn | TurnToShape | None = None
     effects: tuple[Effect, ...] | None = None
+    layers: tuple[Overlay, ...] | None = None
     format: Format | Auto | None = None
     quality: int | QualityLevel | None = None
     qualities: tuple[tuple[Format, int], ...] | None = None
@@ -119,7 +121,7 @@ class Component(NamedTuple):
             )
         if self.turn:
             found.append(self.turn)
-        return (*found, *(self.effects or ()))
+        return (*found, *(self.effects or ()), *(self.layers or ()))
 
     def _sizing(self) -> tuple[Operation, ...]:
         gravity = self.gravity or CENTER
@@ -272,6 +274,8 @@ def _with(component: Component, op: SingleOperation) -> Component | None:
     """`component` with `op` as its last operation; None if its order does not allow that."""
     if component.branch is not None:
         return None
+    if component.layers is not None and not isinstance(op, Overlay):
+        return None
     is_sized = component.turn is None and component.effects is None
     match op:
         case AsStored():
@@ -300,6 +304,8 @@ def _with(component: Component, op: SingleOperation) -> Component | None:
             return _coloured(component._replace(padding_px=sides), op.background)
         case Turn() | TurnToShape():
             return component._replace(turn=op) if is_sized else None
+        case Overlay():
+            return component._replace(layers=(*(component.layers or ()), op))
         case Watermark():
             raise AssertionError("no URL has a watermark: mounts add it")
         case _:

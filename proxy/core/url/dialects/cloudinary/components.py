@@ -18,6 +18,7 @@ from proxy.core.transform.operations import (
     with_branches,
 )
 from proxy.core.url.dialects.cloudinary.expressions import VARIABLE, evaluate, holds
+from proxy.core.url.dialects.cloudinary.layers import LAYERS, component_count, layer
 from proxy.core.url.dialects.cloudinary.operations import multiplied, operations
 from proxy.core.url.dialects.cloudinary.params import BY_NAME, IF, NAMES, OF_OUTPUT
 from proxy.core.url.dialects.cloudinary.requested import CloudinaryRequested, Parameters
@@ -64,7 +65,9 @@ def read_components(segments: tuple[str, ...], requested: CloudinaryRequested) -
         raise NotSupported(f"a transformation may have {MAX_SEGMENTS} components at most")
     components = [_parameters(segment) for segment in segments]
     branch: _Branch = None
-    for position, pairs in enumerate(components):
+    position = 0
+    while position < len(components):
+        pairs, count = components[position], 1
         ends_here = False
         if pairs[0][0] == IF:
             condition = pairs[0][1]
@@ -72,8 +75,17 @@ def read_components(segments: tuple[str, ...], requested: CloudinaryRequested) -
             branch = _next_branch(branch, condition, requested)
             pairs = pairs[1:]
             ends_here = bool(pairs) and not _closes(components[position + 1 :])
-        if pairs and not (isinstance(branch, _Decided) and not branch.applies):
+        is_read = bool(pairs) and not (isinstance(branch, _Decided) and not branch.applies)
+        if pairs and pairs[0][0] in LAYERS:
+            count = component_count([pairs, *components[position + 1 :]])
+            if is_read:
+                requested.is_preset = False
+                of_layer = [pairs, *components[position + 1 : position + count]]
+                requested.ops.append(layer(of_layer, requested.scope))
+                _check_count(requested.ops)
+        elif is_read:
             _read(pairs, requested)
+        position += count
         if ends_here:
             branch = _next_branch(branch, _END, requested)
     _next_branch(branch, _END, requested)

@@ -79,6 +79,12 @@ FLAGS = (
         note="SVG and PDF are refused as originals",
     ),
     CloudinaryOption(
+        names=("layer_apply", "relative", "tiled", "no_overflow"),
+        read=None,
+        support=Support.REFUSED,
+        note="of layers, see `l`; refused elsewhere",
+    ),
+    CloudinaryOption(
         names=("png8", "png24", "png32", "tiff8_lzw", "c2pa"),
         read=None,
         polishes=True,
@@ -88,13 +94,13 @@ FLAGS = (
     CloudinaryOption(
         names=(
             *("alternate", "apng", "clip", "clip_evenodd", "cutter", "draco", "extract", "getinfo", "group4"),
-            *("hlsv3", "layer_apply", "mono", "no_overflow", "no_stream", "original", "region_relative"),
-            *("relative", "replace_image", "splice", "streaming_attachment", "text_disallow_overflow"),
-            *("text_no_trim", "tiled", "truncate_ts", "waveform"),
+            *("hlsv3", "mono", "no_stream", "original", "region_relative"),
+            *("replace_image", "splice", "streaming_attachment", "text_disallow_overflow"),
+            *("text_no_trim", "truncate_ts", "waveform"),
         ),
         read=None,
         support=Support.REFUSED,
-        note="layers, text, video and other answers: always refused",
+        note="text, video and other answers: always refused",
     ),
 )
 

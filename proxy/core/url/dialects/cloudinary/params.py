@@ -355,7 +355,13 @@ PARAMS = (
         note="the picture that is shown, with status 200, where there is no original",
     ),
     CloudinaryOption(
-        names=("l", "u"), forms=("l_LAYER", "u_LAYER"), read=None, support=Support.REFUSED, note="layers"
+        names=("l", "u"),
+        forms=("l_PUBLIC_ID", "u_PUBLIC_ID"),
+        read=None,
+        support=Support.APPROXIMATED,
+        note="the first parameter of its component, which may have w, h, c_scale, c_fit, g, x, y, o, `e_multiply`, `e_screen`,"
+        " `e_overlay`, `fl_relative` and `fl_tiled`, or the components up to `fl_layer_apply` have them; `.png` is added to a public id"
+        " without an extension; text, fetched and other layers are refused",
     ),
     CloudinaryOption(
         names=("dl", "bl", "fn", "p"),

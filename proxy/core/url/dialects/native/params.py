@@ -47,6 +47,7 @@ from proxy.core.transform.operations import (
 from proxy.core.transform.quality_level import LEVELS, QualityLevel
 from proxy.core.url.dialects.component import Branch, Component, CropFit
 from proxy.core.url.dialects.native.filters import FILTER_FORMS, FILTER_WORDS, filter_text
+from proxy.core.url.dialects.native.layers import layer_text, read_layer
 from proxy.core.url.dialects.native.lengths import relative, text_of
 from proxy.core.url.disposition import UNFIT_FOR_NAME, Disposition, disposition_of
 from proxy.core.url.target import decoded
@@ -687,6 +688,12 @@ PATH: dict[str, Param] = {
         field="effects",
         read=_effect,
         write=lambda of: tuple(map(_effect_text, of.effects or ())),
+        repeats=True,
+    ),
+    "l": Param(
+        field="layers",
+        read=lambda value: read_layer(value, _gravity),
+        write=lambda of: tuple(layer_text(layer, _gravity_text) for layer in of.layers or ()),
         repeats=True,
     ),
     "pg": Param(

@@ -27,6 +27,7 @@ from proxy.core.url.dialects.component import (
     transform_of,
 )
 from proxy.core.url.dialects.dialect import Dialect, QueryRule
+from proxy.core.url.dialects.native.layers import MAX_LAYERS
 from proxy.core.url.dialects.native.params import PATH, QUERY, Param, nearest_name, nearest_token
 from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, ParsedUrl, Unused, VariantUrl
 from proxy.core.url.target import checked_locator, cut, decoded, encoded, is_tracker, query_parts
@@ -303,6 +304,8 @@ def _check(components: Sequence[Component], presets: Presets) -> None:
         raise BadTransform(f"a chain may have {MAX_COMPONENTS} components (~) at most")
     if sum(len(component.effects or ()) for component in components) > MAX_EFFECTS:
         raise BadTransform(f"parameter e may be given {MAX_EFFECTS} times at most")
+    if sum(len(component.layers or ()) for component in components) > MAX_LAYERS:
+        raise BadTransform(f"parameter l may be given {MAX_LAYERS} times at most")
     _check_branches(components)
     has_preset = False
     for component in components:

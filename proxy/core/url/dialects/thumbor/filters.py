@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from urllib.parse import unquote
 
 from proxy.core.errors import BadTransform, NotSupported
 from proxy.core.image.formats import Format
@@ -29,14 +30,17 @@ from proxy.core.transform.operations import (
     Hue,
     Noise,
     Offset,
+    Overlay,
     Pad,
     Pixelate,
+    Placing,
     Remap,
     Resize,
     Rgb,
     Rounded,
     Rounding,
     Sharpen,
+    Shifted,
     Tone,
     Trim,
     Turn,
@@ -243,6 +247,40 @@ def _round_corner(options: ThumborOptions, arguments: Sequence[str]) -> None:
     options.steps.append(Rounded((radius_px, radius_px, radius_px, radius_px)))
     if not is_transparent:
         options.steps.append(Flatten(Colour(red, green, blue)))
+
+
+def _watermark(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 4, 5, 6)
+    key = unquote(arguments[0])
+    transparency = _integer(arguments[3], 0, 100)
+    width, height = (_ratio_of(text) for text in (*arguments[4:], "none", "none")[:2])
+    if arguments[1] == arguments[2] == "repeat":
+        placing, at = Placing.TILE, Shifted(FocalPoint(0.0, 0.0), 0, 0)
+    else:
+        placing = Placing.OVER
+        (x, across), (y, down) = _along(arguments[1]), _along(arguments[2])
+        at = Shifted(FocalPoint(x, y), across, down)
+    options.steps.append(
+        Overlay(
+            key=key, width=width, height=height, at=at, opacity_percent=100 - transparency, placing=placing
+        )
+    )
+
+
+def _ratio_of(text: str) -> Part | None:
+    """Per cents of a side of the picture; None without."""
+    return None if text.lower() == "none" else Part(Fraction(_integer(text, 1, 1000), 100))
+
+
+def _along(text: str) -> tuple[float, Length]:
+    """Where an edge lies along an axis, from 0 to 1, and the distance from it; negative ones are from the far edge."""
+    if text == "center":
+        return 0.5, 0
+    if text.endswith("p"):
+        percent = _integer(text[:-1], -100, 100)
+        return float(percent < 0), Part(Fraction(percent, 100)) if percent else 0
+    pixels = _integer(text, -MAX_INTEGER, MAX_INTEGER)
+    return float(pixels < 0), pixels
 
 
 def _autojpg(options: ThumborOptions, arguments: Sequence[str]) -> None:
@@ -556,6 +594,13 @@ _FILTERS = (
         note="as strong as in thumbor, up to 255; the seed has no effect: every picture gets the same noise",
     ),
     Filter(
+        names=("watermark",),
+        read=_watermark,
+        support=Support.APPROXIMATED,
+        note="of an original of the mount; x and y in pixels, per cents with p, center or both repeat; the first frame of an"
+        " animation; always at its own size without a ratio",
+    ),
+    Filter(
         names=("round_corner",),
         read=_round_corner,
         support=Support.APPROXIMATED,
@@ -588,7 +633,6 @@ _FILTERS = (
         names=(
             *("curve", "modulate", "red_eye", "draw_detections", "redact", "redact_oval"),
             *("distributed_collage", "extract_focal", "frame", "image", "label", "text"),
-            "watermark",
         ),
         support=Support.REFUSED,
     ),

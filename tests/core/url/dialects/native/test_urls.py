@@ -257,7 +257,7 @@ def test_an_error_repeats_no_byte_of_the_client(name: str) -> None:
         ("w_", "parameter w is empty"),
         (
             "w_400,zz_3",
-            "parameter zz_3 is unknown; known are orient, trim, w, h, rw, rh, minw, minh, maxw, maxh, c, ar, el, round, g, x, y, rx, ry, ext, pad, f, q, fq, eq, mb, dpr, b, a, e, pg, frames, meta, v, dl, fn, if, t$",
+            "parameter zz_3 is unknown; known are orient, trim, w, h, rw, rh, minw, minh, maxw, maxh, c, ar, el, round, g, x, y, rx, ry, ext, pad, f, q, fq, eq, mb, dpr, b, a, e, l, pg, frames, meta, v, dl, fn, if, t$",
         ),
         ("w_400,k_20", "parameter k_20 is unknown; known are orient, trim, w, h,"),
         ("w_400,z<_3", "parameter 2 is unknown; known are orient, trim, w, h,"),
@@ -267,7 +267,7 @@ def test_an_error_repeats_no_byte_of_the_client(name: str) -> None:
         ("w_400,,h_3", "parameter 2 is unknown"),
         (
             "",
-            "parameter 1 is unknown; known are orient, trim, w, h, rw, rh, minw, minh, maxw, maxh, c, ar, el, round, g, x, y, rx, ry, ext, pad, f, q, fq, eq, mb, dpr, b, a, e, pg, frames, meta, v, dl, fn, if, t$",
+            "parameter 1 is unknown; known are orient, trim, w, h, rw, rh, minw, minh, maxw, maxh, c, ar, el, round, g, x, y, rx, ry, ext, pad, f, q, fq, eq, mb, dpr, b, a, e, l, pg, frames, meta, v, dl, fn, if, t$",
         ),
         (",".join(["e_grayscale"] * 9), "parameter e may be given 8 times"),
         ("~".join(["e_grayscale"] * 9), "parameter e may be given 8 times"),
@@ -380,7 +380,7 @@ def test_limit_is_an_alias_of_fit() -> None:
         ("w=+1", "parameter w must"),
         (
             "z=fill",
-            "z is unknown; known are orient, trim, w, h, rw, rh, minw, minh, maxw, maxh, fit, ar, enlarge, round, g, x, y, rx, ry, ext, pad, format, q, fq, eq, mb, dpr, bg, rot, e, page, frames, meta, v, dl, fn, preset$",
+            "z is unknown; known are orient, trim, w, h, rw, rh, minw, minh, maxw, maxh, fit, ar, enlarge, round, g, x, y, rx, ry, ext, pad, format, q, fq, eq, mb, dpr, bg, rot, e, l, page, frames, meta, v, dl, fn, preset$",
         ),
         ("fit=scale", "parameter fit must be one of cover"),
         ("preset=nosuch", "preset names no preset of this node: nosuch"),

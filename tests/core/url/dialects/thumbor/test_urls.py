@@ -37,14 +37,17 @@ from proxy.core.transform.operations import (
     Offset,
     Operation,
     OriginalPoint,
+    Overlay,
     Pad,
     Pixelate,
+    Placing,
     Remap,
     Resize,
     Rgb,
     Rounded,
     Rounding,
     Sharpen,
+    Shifted,
     Smart,
     Tone,
     Transform,
@@ -249,6 +252,31 @@ OPS: list[tuple[str, tuple[Operation, ...]]] = [
     ("noise(20)", (Noise(20),)),
     ("noise(20,7)", (Noise(20),)),
     ("noise(1)", ()),
+    (
+        "watermark(logo.png,-10,20,25)",
+        (Overlay(key="logo.png", at=Shifted(FocalPoint(1.0, 0.0), -10, 20), opacity_percent=75),),
+    ),
+    (
+        "watermark(deep%2Flogo.png,center,-5p,0,20)",
+        (
+            Overlay(
+                key="deep/logo.png",
+                width=Part(Fraction(1, 5)),
+                at=Shifted(FocalPoint(0.5, 1.0), 0, Part(Fraction(-1, 20))),
+            ),
+        ),
+    ),
+    (
+        "watermark(logo.png,repeat,repeat,0,none,50)",
+        (
+            Overlay(
+                key="logo.png",
+                height=Part(Fraction(1, 2)),
+                at=Shifted(FocalPoint(0.0, 0.0), 0, 0),
+                placing=Placing.TILE,
+            ),
+        ),
+    ),
     ("round_corner(20)", (Rounded((20, 20, 20, 20)), Flatten(WHITE))),
     ("round_corner(20|20,255,0,0)", (Rounded((20, 20, 20, 20)), Flatten(RED))),
     ("round_corner(20,255,0,0,true)", (Rounded((20, 20, 20, 20)),)),
@@ -466,7 +494,7 @@ REFUSED = (
     *("convolution(1;2,2)", "convolution(1;2,1)", "convolution(1;2;3;4;5;6;7;8;9,9)", "convolution(2000,1)"),
     *("colorize(1,2,3,nocolour)", "curve(a)", "modulate(1,2,3)", "red_eye()", "extract_focal()", "frame(a)"),
     *("image(a)", "label(a)", "text(a,1,2)", "redact()", "redact_oval(blur,20)", "draw_detections()"),
-    *("rotate(45)", "round_corner(5|6)", "watermark(a,1,2,3)", "to_colorspace(p3)"),
+    *("rotate(45)", "round_corner(5|6)", "to_colorspace(p3)"),
     *("fill(auto)", "fill(blur)", "fill(nocolour)", "background_color(1)", "padding(x,1)", "saturation(-1)"),
     "distributed_collage()",
 )

@@ -1,0 +1,86 @@
+"""Layers of Cloudinary's URLs, in one component and in several."""
+
+from fractions import Fraction
+
+import pytest
+
+from proxy.core.errors import BadTransform
+from proxy.core.transform.lengths import Part
+from proxy.core.transform.operations import (
+    Blend,
+    Choice,
+    Enlarge,
+    Fit,
+    FocalPoint,
+    Operation,
+    Overlay,
+    Placing,
+    Resize,
+    Shifted,
+)
+from proxy.core.url.dialects.cloudinary.urls import DIALECT
+from proxy.core.url.dialects.dialect import Reading
+from proxy.core.url.parsed_url import VariantUrl
+
+
+def ops(transformation: str) -> tuple[Operation, ...]:
+    parsed = DIALECT.parse(f"/image/upload/{transformation}/lake.jpg", Reading(presets={}))
+    assert isinstance(parsed, VariantUrl)
+    assert parsed.key == "lake.jpg"
+    return parsed.transform.ops
+
+
+SOUTH_EAST = FocalPoint(1.0, 1.0)
+W300 = Resize(width=300, enlarge=Enlarge.ALLOW)
+
+
+@pytest.mark.parametrize(
+    ("transformation", "expected"),
+    [
+        ("l_logo", (Overlay(key="logo.png"),)),
+        ("l_shop:logo.webp,o_50", (Overlay(key="shop/logo.webp", opacity_percent=50),)),
+        ("l_logo,w_30,h_20", (Overlay(key="logo.png", width=30, height=20, fit=Fit.FILL),)),
+        ("l_logo,w_30,h_20,c_fit", (Overlay(key="logo.png", width=30, height=20),)),
+        ("l_logo,w_30,g_south_east,x_10,y_5", (Overlay(key="logo.png", width=30, at=Shifted(SOUTH_EAST, -10, -5)),)),
+        ("l_logo,x_10", (Overlay(key="logo.png", at=Shifted(FocalPoint(0.5, 0.5), 10, 0)),)),
+        ("l_logo,w_0.2,fl_relative", (Overlay(key="logo.png", width=Part(Fraction(1, 5))),)),
+        ("l_logo,e_multiply,fl_tiled", (Overlay(key="logo.png", blend=Blend.MULTIPLY, placing=Placing.TILE),)),
+        ("u_sky", (Overlay(key="sky.png", placing=Placing.UNDER),)),
+        ("w_300/l_logo,w_30/o_50/fl_layer_apply,g_south_east", (W300, Overlay(key="logo.png", width=30, opacity_percent=50, at=SOUTH_EAST))),
+        ("l_a/fl_layer_apply/l_b/e_screen,fl_layer_apply.no_overflow/w_300", (Overlay(key="a.png"), Overlay(key="b.png", blend=Blend.SCREEN), W300)),
+        ("l_a,w_9/w_300", (Overlay(key="a.png", width=9), W300)),
+        ("if_w_gt_300,l_logo/if_end", None),
+    ],
+)  # fmt: skip
+def test_a_layer_is_one_operation(transformation: str, expected: tuple[Operation, ...] | None) -> None:
+    found = ops(transformation)
+    if expected is None:
+        [choice] = found
+        assert isinstance(choice, Choice)
+        assert choice.then == (Overlay(key="logo.png"),)
+    else:
+        assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("transformation", "reason"),
+    [
+        ("l_text:Arial_20:Hello", "parameter l is not supported as text"),
+        ("l_fetch:aHR0cHM6Ly9h", "parameter l is not supported as"),
+        ("l_..:secret", "parameter l must be a public id"),
+        ("l_logo,w_0.5", "parameter w is supported as a fraction"),
+        ("l_logo,w_0", "parameter w must be"),
+        ("l_logo,h_10000", "parameter h must be"),
+        ("l_logo,c_fill,w_3", "parameter c is supported as scale"),
+        ("l_logo,g_face", "parameter g is supported as a direction"),
+        ("l_logo,o_101", "parameter o must be"),
+        ("l_logo,e_sepia", "parameter e is supported as multiply"),
+        ("l_logo,fl_cutter", "parameter fl cutter is not supported"),
+        ("l_logo,a_10", "parameter a is not supported in a layer"),
+        ("l_logo,w_3/w_4/fl_layer_apply", "parameter w is not supported twice"),
+        ("/".join(["l_logo"] * 16), "operations"),
+    ],
+)
+def test_what_a_layer_cannot_have_is_named(transformation: str, reason: str) -> None:
+    with pytest.raises(BadTransform, match=reason):
+        ops(transformation)
