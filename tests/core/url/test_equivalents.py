@@ -70,6 +70,9 @@ WRITTEN = {
         "w_300,e_flatten:ff0000,f_webp": "/cdn-cgi/image/width=300,fit=scale-down,background=%23ff0000,format=webp/KEY",
     },
     "cloudinary": {
+        "w_300,l_deep:logo.png;w:0.2;g:south_east:-10:-5;o:60,f_webp": "/image/upload/c_limit,w_300/l_deep:logo.png,w_0.2,g_south_east,x_10,y_5,o_60,fl_relative/f_webp/KEY",
+        "w_300,l_a.png;w:9;h:8;b:multiply;p:tile,f_webp": "/image/upload/c_limit,w_300/l_a.png,w_9,h_8,c_fit,e_multiply,fl_tiled/f_webp/KEY",
+        "w_300,l_a.png;w:9;h:8;c:scale;p:under,f_webp": "/image/upload/c_limit,w_300/u_a.png,w_9,h_8,c_scale/f_webp/KEY",
         "w_300,e_rotate:15,f_webp": "/image/upload/c_limit,w_300/a_15/f_webp/KEY",
         "w_300,e_opacity:50,f_webp": "/image/upload/c_limit,w_300/o_50/f_webp/KEY",
         "w_300,e_corners:1:2:3:4,f_webp": "/image/upload/c_limit,w_300/r_1:2:3:4/f_webp/KEY",
@@ -212,6 +215,7 @@ WRITTEN = {
         "w_300,e_flatten:ff0000,f_webp": "/unsafe/rs:fit:300:0/bg:ff0000/plain/KEY@webp",
     },
     "thumbor": {
+        "w_300,l_deep:a.png;w:0.2;g:south_east:-10:-5;o:60,f_webp": "/unsafe/300x0/filters:no_upscale():watermark(deep%2Fa.png,-10,-5,40,20,none):format(webp)/KEY",
         "h_90,f_webp": "/unsafe/0x90/filters:no_upscale():format(webp)/KEY",
         "w_400,h_300,c_fill,f_webp": "/unsafe/400x300/filters:format(webp)/KEY",
         "w_400,h_300,c_fill,el_never,f_webp": "/unsafe/400x300/filters:no_upscale():format(webp)/KEY",

@@ -15,7 +15,7 @@ let data, maySign = false, running = new AbortController(), timer, info = null, 
 const encodedKey = (key) => /^https?:\/\//i.test(key) ? encodeURIComponent(key) : key.split("/").map(encodeURIComponent).join("/");
 // File names are decoded twice: once as a path, once as a value.
 const encodedValue = (name, value) => FILE_NAMES.includes(name)
-  ? encodeURIComponent(value.replace(/[%,~]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`)) : encodeURIComponent(value).replaceAll("%3A", ":").replaceAll("%2B", "+");
+  ? encodeURIComponent(value.replace(/[%,~]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`)) : encodeURIComponent(value).replaceAll("%3A", ":").replaceAll("%3B", ";").replaceAll("%2B", "+");
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 const mount = () => data.mounts.find((each) => each.name === at("mount").value) ?? data.mounts[0];
 const path = (tokens) => `${mount().prefix.replace(/\/$/, "")}/${tokens || "f_auto"}/${encodedKey(at("original").value)}`;

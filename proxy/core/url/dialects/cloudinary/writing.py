@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from proxy.core.transform.lengths import Part
 from proxy.core.transform.operations import (
     CENTER,
     TRANSPARENT,
     Adjust,
+    Blend,
     Blur,
     Crop,
     Ellipse,
@@ -16,12 +18,15 @@ from proxy.core.transform.operations import (
     Offset,
     Opacity,
     Operation,
+    Overlay,
     Pixelate,
+    Placing,
     Remap,
     Resize,
     Rotate,
     Rounded,
     Sharpen,
+    Shifted,
     Tone,
     Transform,
     Turn,
@@ -82,6 +87,8 @@ def _component(op: Operation) -> Iterator[str]:
                 yield f"x_{pixels(at.x)},y_{pixels(at.y)}"
             else:
                 yield f"g_{word(GRAVITIES, at)}"
+        case Overlay():
+            yield from _layer(op)
         case Turn():
             yield f"a_{op}"
         case Rotate(degrees, background):
@@ -116,3 +123,30 @@ def _component(op: Operation) -> Iterator[str]:
             yield f"e_{tone}:{percent}"
         case _:
             raise NotWritable
+
+
+def _layer(op: Overlay) -> Iterator[str]:
+    yield f"{'u' if op.placing is Placing.UNDER else 'l'}_{op.key.replace('/', ':')}"
+    is_relative = isinstance(op.width, Part) or isinstance(op.height, Part)
+    for name, length in (("w", op.width), ("h", op.height)):
+        if length is not None:
+            yield (
+                f"{name}_{float(length.fraction):g}"
+                if isinstance(length, Part)
+                else f"{name}_{pixels(length)}"
+            )
+    if op.width is not None and op.height is not None:
+        yield "c_scale" if op.fit is Fit.FILL else "c_fit"
+    point = op.at.point if isinstance(op.at, Shifted) else op.at
+    if point != CENTER:
+        yield f"g_{word(GRAVITIES, point)}"
+    if isinstance(op.at, Shifted) and isinstance(op.at.x, int) and isinstance(op.at.y, int):
+        # Offsets are measured from the named edges inwards.
+        yield f"x_{-op.at.x if point.x == 1 else op.at.x},y_{-op.at.y if point.y == 1 else op.at.y}"
+    if op.opacity_percent < 100:
+        yield f"o_{op.opacity_percent}"
+    if op.blend is not Blend.NORMAL:
+        yield f"e_{op.blend}"
+    flags = [*(["relative"] if is_relative else []), *(["tiled"] if op.placing is Placing.TILE else [])]
+    if flags:
+        yield f"fl_{'.'.join(flags)}"

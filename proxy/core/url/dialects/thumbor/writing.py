@@ -1,7 +1,9 @@
 """Writes thumbor's URLs, unsigned."""
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
+from proxy.core.transform.lengths import Length, Part
 from proxy.core.transform.operations import (
     Adjust,
     Crop,
@@ -11,10 +13,12 @@ from proxy.core.transform.operations import (
     Gravity,
     Offset,
     Operation,
+    Overlay,
     Pixelate,
     Remap,
     Resize,
     Rgb,
+    Shifted,
     Smart,
     Tone,
     Transform,
@@ -87,11 +91,20 @@ def _filter(op: Operation) -> str:
             return f"rgb({red},{green},{blue})"
         case Remap.EQUALIZE:
             return "equalize()"
+        case Overlay(at=Shifted(FocalPoint(0 | 1, 0 | 1), int(x), int(y))):
+            sides = ["none" if side is None else _percent(side) for side in (op.width, op.height)]
+            return f"watermark({quote(op.key, safe='')},{x},{y},{100 - op.opacity_percent},{','.join(sides)})"
         case Adjust(Tone.GRAYSCALE_601):
             return "grayscale()"
         case Adjust(Tone.SATURATION_HSP, percent):
             return f"saturation({1 + percent / 100:g})"
     raise NotWritable
+
+
+def _percent(side: Length) -> str:
+    if not isinstance(side, Part):
+        raise NotWritable
+    return f"{round(100 * side.fraction)}"
 
 
 def _output(of: Transform) -> Iterator[str]:
