@@ -4,6 +4,7 @@ two seconds of processor time; each page has a context of its own, as in a priva
 import atexit
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +15,16 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, async_playwright
 
+from tests.support.servers import ROOT
+
+_START = """
+import os, sys
+from proxy.local.parent import end_with_parent
+end_with_parent()
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Starts a program that ends with the tests, also if these are killed."""
+
 
 @cache
 def _endpoint(chromium: str) -> str:
@@ -21,8 +32,8 @@ def _endpoint(chromium: str) -> str:
     profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
     process = subprocess.Popen(
-        [chromium, *options, "--remote-debugging-port=0", f"--user-data-dir={profile.name}", "about:blank"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", _START, chromium, *options, "--remote-debugging-port=0", f"--user-data-dir={profile.name}", "about:blank"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
     )  # fmt: skip
     assert process.stderr is not None
 
