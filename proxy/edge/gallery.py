@@ -80,11 +80,12 @@ def listed_originals(keys: Sequence[str]) -> ShownOriginals:
 class Gallery(NamedTuple):
     """Where the gallery leads. `base` precedes the URLs of its pictures: the origin, if it is another, and the prefix of
     the mount without its slash. `admin_url` precedes those of the pages of the admin listener, None if they are unknown.
-    `replacing` are the commands that replace an original."""
+    `replacing` are the commands that replace an original; `documents` is the path of the list of documents, if there is one."""
 
     base: str
     admin_url: str | None
     replacing: str
+    documents: str = ""
 
     def page(self, shown: ShownOriginals) -> str:
         """The page as HTML."""
@@ -101,12 +102,13 @@ class Gallery(NamedTuple):
         )
 
     def _links(self) -> str:
-        pages = {"Status": "/", "Playground": "/playground", "Admin API": "/v1/openapi.json"}
-        return " ".join(
-            f'<a href="{escape(self.admin_url + path)}">{title}</a>'
-            for title, path in pages.items()
-            if self.admin_url is not None
-        )
+        pages: dict[str, str] = {}
+        if self.admin_url is not None:
+            own = {"Status": "/", "Playground": "/playground", "Admin API": "/v1/openapi.json"}
+            pages = {title: f"{self.admin_url}{path}" for title, path in own.items()}
+        if self.documents:
+            pages["Documents"] = self.documents
+        return " ".join(f'<a href="{escape(url)}">{title}</a>' for title, url in pages.items())
 
     def _crops(self, key: str) -> str:
         squares = "".join(
@@ -147,6 +149,19 @@ def parts() -> dict[str, File]:
         f"/{name}": File((_PAGES / name).read_text(), media_type)
         for name, media_type in (("gallery.css", "text/css"), ("gallery.js", "text/javascript"))
     }
+
+
+def documents(folder: Path) -> dict[str, File]:
+    """The documents in `folder` as they are written, and the list of them at `/docs/`, by path; empty without any."""
+    files = {
+        f"/docs/{path.name}": File(path.read_text(), "text/plain") for path in sorted(folder.glob("*.md"))
+    }
+    if not files:
+        return {}
+    titles = {path: file.text.splitlines()[0].removeprefix("# ") for path, file in files.items()}
+    rows = "\n".join(f'<li><a href="{escape(path)}">{escape(title)}</a>' for path, title in titles.items())
+    page = Template((_PAGES / "documents.html").read_text()).substitute(rows=rows)
+    return {"/docs/": File(page, "text/html"), **files}
 
 
 def _operations(shown: ShownOriginals) -> Iterator[tuple[str, str]]:

@@ -32,7 +32,7 @@ from proxy.core.url.mounts import Mount, MountWatermark, RemoteSource, Rules
 from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, S3Location, WebLocation
 from proxy.core.url.upstream import Upstream
 from proxy.edge.admin.auth import AdminAuth
-from proxy.edge.gallery import File, Gallery, demo_originals, parts
+from proxy.edge.gallery import File, Gallery, demo_originals, documents, parts
 from proxy.node.first_worker import worker_limits
 from proxy.ports.telemetry import Metrics
 from proxy.remote.cdn_purge import PurgeHook
@@ -183,8 +183,10 @@ def pages(settings: Settings) -> dict[str, File]:
     folder = str(folders[0]) if folders else ""
     node = f" --node {admin_url}" if admin_url else ""
     replacing = f'cp another.jpg "{folder}/lake.jpg"\n./run purge --original lake.jpg{node}'
-    page = Gallery(base="", admin_url=admin_url, replacing=replacing).page(demo_originals(folder))
-    return {"/": File(page, "text/html"), **parts()}
+    checkout = Path(proxy.__file__).parents[1]
+    texts = documents(checkout / "docs") if (checkout / "pyproject.toml").exists() else {}
+    gallery = Gallery(base="", admin_url=admin_url, replacing=replacing, documents="/docs/" if texts else "")
+    return {"/": File(gallery.page(demo_originals(folder)), "text/html"), **parts(), **texts}
 
 
 def one_worker(settings: Settings) -> Settings:

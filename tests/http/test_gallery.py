@@ -10,7 +10,7 @@ import pytest
 
 from tests.http.conftest import running
 from tests.support import pictures
-from tests.support.servers import free_port
+from tests.support.servers import ROOT, free_port
 
 
 def add_demo_originals(folder: Path) -> None:
@@ -39,6 +39,22 @@ async def test_every_picture_of_the_gallery_is_one_of_the_node(tmp_path: Path) -
             answer = await node.get(url)
             assert answer.status == (404 if absent else 200), (url, answer.body[:300])
         assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
+
+
+async def test_the_gallery_leads_to_the_documents(tmp_path: Path) -> None:
+    async with running(tmp_path, server={"gallery": True}) as node:
+        assert b'<a href="/docs/">Documents</a>' in (await node.get("/")).body
+        listed = await node.get("/docs/")
+        found = re.findall(r'<a href="(/docs/[^"]+)">([^<]+)</a>', listed.body.decode())
+        assert {path.rpartition("/")[2] for path, _ in found} == {
+            path.name for path in (ROOT / "docs").glob("*.md")
+        }
+        assert ("/docs/urls.md", "URLs") in found
+        for path, _ in found:
+            answer = await node.get(path)
+            assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+            assert answer.body == (ROOT / path[1:]).read_bytes()
+        assert (await node.get("/docs/decisions/README.md")).status == 404
 
 
 async def test_a_node_without_a_gallery_answers_its_root_quietly(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 `fl_layer_apply`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import TypeVar
 
 from proxy.core.errors import BadUrl, SourceNotAllowed
 from proxy.core.transform.lengths import Length, Part
@@ -13,6 +14,7 @@ from proxy.core.url.dialects.cloudinary.values import gravity, whole
 from proxy.core.url.dialects.dialect import UnsupportedValue, refusal
 from proxy.core.url.target import checked_key
 
+_T = TypeVar("_T")
 Pairs = Sequence[tuple[str, str]]
 
 LAYERS = ("l", "u")
@@ -36,47 +38,46 @@ def component_count(following: Sequence[Pairs]) -> int:
 
 def layer(components: Sequence[Pairs], scope: Scope) -> Overlay:
     """The operation of the components of a layer. Raises BadTransform or NotSupported."""
-    kind, public_id = components[0][0]
+    (kind, public_id), *pairs = [pair for component in components for pair in component]
     values: dict[str, str] = {}
     blend, flags = Blend.NORMAL, set[str]()
-    for name, value in (pair for pairs in components for pair in pairs[pairs is components[0] :]):
-        try:
-            if name == "fl":
-                flags |= _flags(value)
-            elif name == "e":
-                blend = _blend(value)
-            elif name not in ("w", "h", "c", "g", "x", "y", "o"):
-                raise UnsupportedValue("is not supported in a layer")
-            elif values.setdefault(name, value) != value:
-                raise UnsupportedValue("is not supported twice in a layer")
-        except ValueError as reason:
-            raise refusal(reason, f"parameter {name} {reason}") from None
-    name = kind
-    try:
-        key = _key(public_id)
-        name = "w"
-        width = _length(values.get("w"), scope, is_relative="relative" in flags)
-        name = "h"
-        height = _length(values.get("h"), scope, is_relative="relative" in flags)
-        name = "c"
-        fit = _fit(values.get("c", "scale"))
-        name = "g"
-        at = _position(values, scope)
-        name = "o"
-        opacity_percent = whole(values.get("o", "100"), scope, 0, 100)
-    except ValueError as reason:
-        raise refusal(reason, f"parameter {name} {reason}") from None
-    placing = Placing.UNDER if kind == "u" else Placing.TILE if "tiled" in flags else Placing.OVER
+    for name, value in pairs:
+        match name:
+            case "fl":
+                flags |= _read(name, _flags, value)
+            case "e":
+                blend = _read(name, _blend, value)
+            case _:
+                _read(name, _add, values, name, value)
+    is_relative = "relative" in flags
+    width = _read("w", _length, values.get("w"), scope, is_relative)
+    height = _read("h", _length, values.get("h"), scope, is_relative)
+    fit = _read("c", _fit, values.get("c", "scale"))
     return Overlay(
-        key=key,
+        key=_read(kind, _key, public_id),
         width=width,
         height=height,
         fit=fit if width is not None and height is not None else Fit.INSIDE,
-        at=at,
-        opacity_percent=opacity_percent,
+        at=_read("g", _position, values, scope),
+        opacity_percent=_read("o", whole, values.get("o", "100"), scope, 0, 100),
         blend=blend,
-        placing=placing,
+        placing=Placing.UNDER if kind == "u" else Placing.TILE if "tiled" in flags else Placing.OVER,
     )
+
+
+def _read(name: str, read: Callable[..., _T], *arguments: object) -> _T:
+    """What `read` makes of the arguments. Raises BadTransform or NotSupported with the name of the parameter."""
+    try:
+        return read(*arguments)
+    except ValueError as reason:
+        raise refusal(reason, f"parameter {name} {reason}") from None
+
+
+def _add(values: dict[str, str], name: str, value: str) -> None:
+    if name not in ("w", "h", "c", "g", "x", "y", "o"):
+        raise UnsupportedValue("is not supported in a layer")
+    if values.setdefault(name, value) != value:
+        raise UnsupportedValue("is not supported twice in a layer")
 
 
 def _key(public_id: str) -> str:
@@ -111,7 +112,7 @@ def _fit(value: str) -> Fit:
     return _FITS[value]
 
 
-def _length(text: str | None, scope: Scope, *, is_relative: bool) -> Length | None:
+def _length(text: str | None, scope: Scope, is_relative: bool) -> Length | None:
     """Pixels, or with `fl_relative` a part of the picture below."""
     if text is None:
         return None
