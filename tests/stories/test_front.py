@@ -1260,6 +1260,11 @@ def demonstrating(folder: Path, *options: str, **environment: str) -> Iterator[s
 ANY_PORTS = ("--https-port", "0", "--http-port", "0", "--status-port", "0", "--admin-port", "0")
 
 
+def given_ports() -> tuple[str, ...]:
+    """Ports that no other demo takes: the system may give a port of `ANY_PORTS` to another one before it is bound."""
+    return tuple(str(free_port()) if option == "0" else option for option in ANY_PORTS)
+
+
 def printed_ports(process: subprocess.Popen[str]) -> list[int]:
     """Where it says it is, once it is there: of the pictures, of plain HTTP, of nginx's status."""
     assert process.stdout is not None
@@ -1276,7 +1281,9 @@ async def test_two_demos_run_at_the_same_time(tmp_path: Path) -> None:
     astray = {"CALOTYPE_SERVER__SOCKET": str(tmp_path / "no.sock"), "CALOTYPE_ADMIN__HOST": "127.0.0.9"}
     with (
         demonstrating(tmp_path, *ANY_PORTS) as one,
-        demonstrating(tmp_path, *ANY_PORTS[:-2], CALOTYPE_ADMIN__PORT=str(free_port()), **astray) as other,
+        demonstrating(
+            tmp_path, *given_ports()[:-2], CALOTYPE_ADMIN__PORT=str(free_port()), **astray
+        ) as other,
     ):
         ports = [printed_ports(one), printed_ports(other)]
         assert len({*ports[0], *ports[1]}) == 6
