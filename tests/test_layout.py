@@ -35,10 +35,11 @@ TESTED_ELSEWHERE = {
         "core/url/dialects/cloudinary/test_urls.py",
     ),
     **dict.fromkeys(
-        (f"core/url/dialects/cloudinary/{name}.py" for name in ("params", "values")),
+        (f"core/url/dialects/cloudinary/{name}.py" for name in ("corners", "params", "values")),
         "core/url/dialects/cloudinary/test_operations.py",
     ),
     "core/url/dialects/thumbor/options.py": "core/url/dialects/thumbor/test_urls.py",
+    "core/url/dialects/imgproxy/signatures.py": "core/url/dialects/imgproxy/test_urls.py",
     "core/url/dialects/thumbor/signatures.py": "core/url/dialects/thumbor/test_urls.py",
     **dict.fromkeys(
         (

@@ -15,7 +15,7 @@ import structlog
 
 import proxy
 from proxy.config.errors import ConfigError
-from proxy.config.sections import AdminScope, DirectorySection, HttpSection, MountSection, S3Section
+from proxy.config.sections import AdminScope, HttpSection, MountSection, S3Section
 from proxy.config.settings import Settings
 from proxy.core.cache.generations import Generations
 from proxy.core.cache.tags import TaggedMount
@@ -32,7 +32,6 @@ from proxy.core.url.mounts import Mount, MountWatermark, RemoteSource, Rules
 from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, S3Location, WebLocation
 from proxy.core.url.upstream import Upstream
 from proxy.edge.admin.auth import AdminAuth
-from proxy.edge.gallery import File, Gallery, demo_originals, documents, parts
 from proxy.node.first_worker import worker_limits
 from proxy.ports.telemetry import Metrics
 from proxy.remote.cdn_purge import PurgeHook
@@ -170,23 +169,6 @@ def s3_location(s3: S3Section) -> S3Location:
 
 def web_location(http: HttpSection) -> WebLocation:
     return WebLocation(frozenset(http.hosts), http.base_url)
-
-
-def pages(settings: Settings) -> dict[str, File]:
-    """The pages of the public listener, by path."""
-    if not settings.server.gallery:
-        return {}
-    admin = settings.admin
-    host = f"[{admin.host}]" if ":" in admin.host else admin.host
-    admin_url = f"http://{host}:{admin.port}" if admin.port else None
-    folders = [source.path for source in settings.sources.values() if isinstance(source, DirectorySection)]
-    folder = str(folders[0]) if folders else ""
-    node = f" --node {admin_url}" if admin_url else ""
-    replacing = f'cp another.jpg "{folder}/lake.jpg"\n./run purge --original lake.jpg{node}'
-    checkout = Path(proxy.__file__).parents[1]
-    texts = documents(checkout / "docs") if (checkout / "pyproject.toml").exists() else {}
-    gallery = Gallery(base="", admin_url=admin_url, replacing=replacing, documents="/docs/" if texts else "")
-    return {"/": File(gallery.page(demo_originals(folder)), "text/html"), **parts(), **texts}
 
 
 def one_worker(settings: Settings) -> Settings:

@@ -17,6 +17,7 @@ from proxy.edge.public.handler import PublicHandler
 from proxy.local.tasks import Tasks
 from proxy.node import factory
 from proxy.node.listeners import listen, public_runner
+from proxy.node.pages import public_pages
 from proxy.ports.operations import CommandDispatcher, Producer
 from proxy.ports.tiers import InstantTier
 from proxy.service.request.deliver import Deliver
@@ -72,7 +73,7 @@ class Front:
             clock=factory.clock,
             wall=factory.wall,
             request_log=self.access_log,
-            pages=factory.pages(settings),
+            pages=public_pages(settings),
             log=log,
         )
         self._runner = public_runner(settings, self._handler, metrics)

@@ -78,7 +78,7 @@ async def admin_listener(
     sockets = systemd.sockets("admin") or admin_sockets(settings())
 
     def pages() -> AdminPages:
-        return AdminPages(settings(), dispatcher)
+        return AdminPages(factory.rules(settings()), dispatcher)
 
     def sign(urls: Sequence[str], seconds: float | None) -> list[str]:
         try:

@@ -7,6 +7,7 @@ from typing import assert_never
 
 import pyvips
 
+from proxy.core.image import srgb
 from proxy.core.image.size import Size
 from proxy.core.transform.operations import (
     Colorize,
@@ -103,18 +104,8 @@ def _work(effect: Filter, pages: list[pyvips.Image]) -> _Work:
 
 def _exposing(stops: float) -> pyvips.Image:
     """The level of each level, whose light is multiplied by 2 to the power of `stops`."""
-    levels = [_encoded(_light(level / 255) * 2**stops) for level in range(256)]
+    levels = [srgb.value(srgb.light(level / 255) * 2**stops) for level in range(256)]
     return pyvips.Image.new_from_array([levels]).linear(255, 0).rint().cast("uchar")
-
-
-def _light(value: float) -> float:
-    """The linear light of a value of sRGB (IEC 61966-2-1), both from 0 to 1."""
-    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-
-
-def _encoded(light: float) -> float:
-    light = min(1.0, light)
-    return light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
 
 
 def _between(dark: Colour, light: Colour) -> pyvips.Image:

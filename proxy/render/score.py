@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import pyvips
 
+from proxy.core.image import srgb
 from proxy.core.image.formats import Format
 from proxy.core.transform.quality_level import ALL_SCALES, MIN_SCALES
 
@@ -65,10 +66,7 @@ _OPSIN_BIAS = 0.0037930732552754493
 _XYB = [[7.0, -7.0, 0.0], [0.5, 0.5, 0.0], [-0.5, -0.5, 1.0]]
 """To X, Y and B - Y, with the factors of the metric."""
 _ZERO = [0.42, 0.01 - math.cbrt(_OPSIN_BIAS), 0.55]
-_LINEAR = [
-    value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-    for value in (step / 255 for step in range(256))
-]
+_LINEAR = [srgb.light(level / 255) for level in range(256)]
 _COLUMNS_OF_STATS, _MEAN, _SUM_OF_SQUARES = 10, 4, 3
 
 

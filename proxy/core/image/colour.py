@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from proxy.core.image import av1, heif, png
+from proxy.core.image import av1, heif, png, srgb
 from proxy.core.image.formats import Format
 
 Matrix = tuple[tuple[float, float, float], ...]
@@ -160,10 +160,6 @@ def _inverse(matrix: Matrix) -> Matrix | None:
 # Transfer functions: from a value, 0 to 1, to linear light (H.273 table 3).
 
 
-def _srgb(value: float) -> float:
-    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-
-
 def _smpte_240(value: float) -> float:
     return value / 4 if value < 0.0913 else ((value + 0.1115) / 1.1115) ** (1 / 0.45)
 
@@ -207,7 +203,7 @@ _TRANSFERS: dict[int, Callable[[float], float]] = {
     5: _power(2.8),
     7: _smpte_240,
     8: _power(1.0),
-    13: _srgb,
+    13: srgb.light,
     16: _pq,
     17: _cinema,
     18: _hlg,
@@ -216,8 +212,8 @@ _TRANSFERS: dict[int, Callable[[float], float]] = {
 
 def _from_cicp(primaries: int, transfer: int, *, full_range: bool) -> Signal | None:
     """None for sRGB, which also replaces unspecified and reserved code points."""
-    points, light = _PRIMARIES.get(primaries, _SRGB), _TRANSFERS.get(transfer, _srgb)
-    if points == _SRGB and light is _srgb and full_range:
+    points, light = _PRIMARIES.get(primaries, _SRGB), _TRANSFERS.get(transfer, srgb.light)
+    if points == _SRGB and light is srgb.light and full_range:
         return None
     return Signal(points, light, full_range)
 

@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from proxy.core.image import srgb
+
 _BASE83 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
 _PALETTE = 5
 _OPAQUE_ENOUGH = 128
@@ -170,13 +172,11 @@ def _round(value: float) -> int:
 
 def _linear(value: float) -> float:
     """Linear light of an sRGB value, 0 to 255 (IEC 61966-2-1)."""
-    share = value / 255
-    return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
+    return srgb.light(value / 255)
 
 
 def _srgb(light: float) -> int:
-    share = max(0.0, min(1.0, light))
-    return int((share * 12.92 if share <= 0.0031308 else 1.055 * share ** (1 / 2.4) - 0.055) * 255 + 0.5)
+    return int(srgb.value(light) * 255 + 0.5)
 
 
 def _base83(number: int, length: int) -> str:

@@ -208,6 +208,13 @@ class Pad:
     left_px: int = 0
     background: Colour = TRANSPARENT
 
+    @classmethod
+    def around(cls, width_px: int, background: Colour) -> "Pad":
+        """The same on all sides."""
+        return cls(
+            top_px=width_px, right_px=width_px, bottom_px=width_px, left_px=width_px, background=background
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trim:

@@ -106,8 +106,8 @@ class Dialect:
     the path below the mount with which the vendor's service tells that it runs, `preset_url` the form of a URL of a preset
     alone; both are empty if the vendor has none. `settings` are those of OWN_SETTINGS that a mount of the dialect may have.
     `sign` takes an unsigned whole target, the prefix and one secret, and returns the target with its signature; it raises
-    ValueError for a secret that signs no URLs. It is None if the vendor has no signatures. `omits_scheme` whether they name originals of the web
-    without `http://`.
+    ValueError for a secret that signs no URLs. It is None if the vendor has no signatures. `omits_scheme` says whether URLs
+    name originals of the web without `http://`.
     """
 
     name: str

@@ -5,14 +5,15 @@ A reader raises ValueError, or OnlyPolishes for a value that only polishes.
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import TypeVar
 
 from proxy.core.nearest import meant, nearest
 from proxy.core.transform.lengths import WHOLE, Length, Part
-from proxy.core.transform.operations import Sharpen
+from proxy.core.transform.operations import Rounded, Sharpen
 from proxy.core.url.dialects.dialect import OnlyPolishes
+from proxy.core.url.dialects.native.filters import MAX_RADIUS_PX
 
 _T = TypeVar("_T")
 
@@ -108,6 +109,16 @@ def ratio(text: str, mark: str = ":") -> Fraction:
 def sigma(value: Number, most: Number) -> float:
     """Within the range of the operation, with two decimals."""
     return float(round(max(SIGMA_MIN_PX, min(most, Fraction(value))), 2))
+
+
+def radii(parts: Sequence[str], others: str = "") -> Rounded:
+    """The radius in pixels of all corners, or those of four clockwise from the upper left. `others` begins the reason of a
+    refusal with what else is taken."""
+    values = [whole(part) for part in parts]
+    if len(values) not in (1, 4) or max(values) > MAX_RADIUS_PX:
+        raise ValueError(f"must be {others}one or four radii up to {MAX_RADIUS_PX} pixels")
+    one, two, three, four = values if len(values) == 4 else values * 4
+    return Rounded((one, two, three, four))
 
 
 def sharpened(sigma_px: Number) -> Sharpen:

@@ -118,9 +118,11 @@ async function texts(target) {
 // The same picture in the URLs of other vendors, signed where a mount of this node has their keys.
 async function showVendorUrls(target) {
   const found = await json(`/vendor_urls.json?${new URLSearchParams({ mount: mount().name, target })}`);
+  const signable = found.filter((each) => each.target && each.can_sign).map((each) => each.target);
+  const urls = new Map((await signed(signable)).map((url, index) => [signable[index], url]));
   const texts = {};
-  for (const { dialect, target: written, is_served: isServed, can_sign: canSign } of found.filter((each) => each.target)) {
-    const [url] = canSign ? await signed([written]) : [written];
+  for (const { dialect, target: written, is_served: isServed } of found.filter((each) => each.target)) {
+    const url = urls.get(written) ?? written;
     texts[isServed ? dialect : `${dialect}, below a mount with dialect = "${dialect}"`] = isServed ? absolute(url) : url;
   }
   addTexts(at("vendors"), texts);

@@ -1,4 +1,4 @@
-"""The layers of Cloudinary: `l_<id>` or `u_<id>` with their size and place, in one component or in those up to the one with
+"""The layers of Cloudinary: `l_<id>` or `u_<id>` with their size and position, in one component or in those up to the one with
 `fl_layer_apply`."""
 
 import re
@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 from proxy.core.errors import BadUrl, SourceNotAllowed
+from proxy.core.nearest import named
 from proxy.core.transform.lengths import Length, Part
 from proxy.core.transform.operations import CENTER, Blend, Fit, FocalPoint, Overlay, Placing, Shifted
 from proxy.core.url.dialects.cloudinary.scope import Scope
@@ -94,9 +95,7 @@ def _key(public_id: str) -> str:
 def _flags(value: str) -> set[str]:
     flags = set(value.split("."))
     if other := sorted(flags - {_APPLY, "relative", "no_overflow", "tiled"}):
-        raise UnsupportedValue(
-            f"{other[0]} is not supported in a layer" if other[0].isascii() else "is not supported"
-        )
+        raise UnsupportedValue(f"{named(other[0], 1)} is not supported in a layer")
     return flags
 
 

@@ -18,7 +18,6 @@ from proxy.core.transform.operations import (
     Choice,
     Crop,
     Effect,
-    Ellipse,
     Enlarge,
     Extend,
     Fit,
@@ -32,7 +31,6 @@ from proxy.core.transform.operations import (
     Pad,
     Resize,
     Rotate,
-    Rounded,
     Shifted,
     Smart,
     Trim,
@@ -40,6 +38,7 @@ from proxy.core.transform.operations import (
     TurnToShape,
     with_branches,
 )
+from proxy.core.url.dialects.cloudinary.corners import shaped
 from proxy.core.url.dialects.cloudinary.requested import CloudinaryRequested, OffsetPoint, Parameters
 from proxy.core.url.dialects.cloudinary.scope import Scope
 from proxy.core.url.dialects.dialect import Support
@@ -130,26 +129,9 @@ def _in_order(requested: CloudinaryRequested, here: Parameters) -> Iterator[Oper
             yield effect
     if here.opacity_percent < 100:
         yield Opacity(here.opacity_percent)
-    yield from _shaped(here)
+    yield from shaped(here)
     if here.background is not None and here.background.alpha == 255:
         yield Flatten(here.background)
-
-
-def _shaped(here: Parameters) -> Iterator[Operation]:
-    """The corners and the border. The border fills what the inner corners cut off, and has the outer corners itself."""
-    if (border := here.border) is not None:
-        width_px, colour = border
-        match here.shape:
-            case Rounded(radii_px):
-                inner = tuple(max(0, radius - width_px) for radius in radii_px)
-                yield Rounded(inner)  # type: ignore[arg-type] # As many as before.
-            case Ellipse():
-                yield Ellipse()
-        if here.shape is not None:
-            yield Flatten(colour)
-        yield Pad(top_px=width_px, right_px=width_px, bottom_px=width_px, left_px=width_px, background=colour)
-    if here.shape is not None:
-        yield here.shape
 
 
 def _turned_to_shape(turn: Turn, here: Parameters, scope: Scope) -> Iterator[Operation]:

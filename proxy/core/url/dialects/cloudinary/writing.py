@@ -11,7 +11,6 @@ from proxy.core.transform.operations import (
     Blur,
     Crop,
     Ellipse,
-    Enlarge,
     Fit,
     Flatten,
     Hue,
@@ -33,20 +32,12 @@ from proxy.core.transform.operations import (
     Vignette,
 )
 from proxy.core.transform.quality_level import QualityLevel
+from proxy.core.url.dialects.cloudinary.operations import MODES
 from proxy.core.url.dialects.native.params import GRAVITIES
 from proxy.core.url.dialects.writing import NotWritable, pixels, suffix, word
 from proxy.core.url.target import encoded
 
-_MODES = {
-    "fill": (Fit.COVER, Enlarge.ALLOW),
-    "lfill": (Fit.COVER, Enlarge.NEVER),
-    "pad": (Fit.CONTAIN, Enlarge.ALLOW),
-    "lpad": (Fit.CONTAIN, Enlarge.NEVER),
-    "fit": (Fit.INSIDE, Enlarge.ALLOW),
-    "limit": (Fit.INSIDE, Enlarge.NEVER),
-    "mfit": (Fit.INSIDE, Enlarge.ONLY),
-    "scale": (Fit.FILL, Enlarge.ALLOW),
-}
+_MODES = {name: (mode.fit, mode.enlarge) for name, mode in MODES.items()}
 
 
 def write(transform: Transform, key: str) -> str:

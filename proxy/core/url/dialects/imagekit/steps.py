@@ -38,7 +38,7 @@ from proxy.core.url.dialects.imagekit.parameters import MAX_DPR_SIDE_PX
 from proxy.core.url.dialects.shared_values import Number, times
 
 _TURNS = (None, Turn.R90, Turn.R180, Turn.R270)
-_FITS = {
+FITS = {
     "maintain_ratio": (Fit.COVER, Enlarge.ALLOW),
     "force": (Fit.FILL, Enlarge.ALLOW),
     "at_max": (Fit.INSIDE, Enlarge.NEVER),
@@ -135,7 +135,7 @@ class Step:
             return
         width, height = _times(self.width, factor), _times(self.height, factor)
         ratio = self.ratio if width is None or height is None else None
-        fit, enlarge = _FITS[self.crop]
+        fit, enlarge = FITS[self.crop]
         is_box = ratio is not None or (width is not None and height is not None)
         if self.mode == "pad_resize":
             fit, enlarge = Fit.CONTAIN, Enlarge.ALLOW

@@ -32,9 +32,19 @@ from proxy.core.transform.operations import (
 from proxy.core.url.dialects import shared_values
 from proxy.core.url.dialects.css_colours import NAMES
 from proxy.core.url.dialects.dialect import UnsupportedValue
-from proxy.core.url.dialects.native.filters import MAX_RADIUS_PX, MAX_UNSHARP
+from proxy.core.url.dialects.native.filters import MAX_UNSHARP
 from proxy.core.url.dialects.native.params import MAX_PADDING_PX
-from proxy.core.url.dialects.shared_values import BLUR_MAX_PX, choice, number, one_of, sharpened, sigma, whole
+from proxy.core.url.dialects.shared_values import (
+    BLUR_MAX_PX,
+    SHARPEN_MAX_PX,
+    choice,
+    number,
+    one_of,
+    radii,
+    sharpened,
+    sigma,
+    whole,
+)
 from proxy.core.url.target import checked_key
 
 CROPS = ("maintain_ratio", "force", "at_max", "at_max_enlarge", "at_least")
@@ -199,22 +209,16 @@ def unsharp_mask(text: str) -> UnsharpMask | None:
         raise ValueError("must be radius-sigma-amount-threshold")
     _, sigma_px, amount, threshold = numbers
     percent = min(MAX_UNSHARP, round(100 * amount))
-    return (
-        UnsharpMask(sharpened(sigma_px).sigma_px, percent, min(255, round(255 * threshold)))
-        if percent
-        else None
-    )
+    if not percent:
+        return None
+    return UnsharpMask(sigma(sigma_px, SHARPEN_MAX_PX), percent, min(255, round(255 * threshold)))
 
 
 def shape(text: str) -> Rounded | Ellipse:
     """Radii in pixels of all corners, or of four from the upper left, separated by `_`; or `max`."""
     if text == "max":
         return Ellipse()
-    radii = [whole(radius) for radius in text.split("_")]
-    if len(radii) not in (1, 4) or max(radii) > MAX_RADIUS_PX:
-        raise ValueError(f"must be max, or one or four radii up to {MAX_RADIUS_PX} pixels")
-    one, two, three, four = radii if len(radii) == 4 else radii * 4
-    return Rounded((one, two, three, four))
+    return radii(text.split("_"), "max, or ")
 
 
 def border(text: str) -> Pad | None:
@@ -225,9 +229,7 @@ def border(text: str) -> Pad | None:
     width_px = whole(width)
     if not mark or width_px > MAX_PADDING_PX:
         raise ValueError(f"must be WIDTH_RRGGBB, with a width up to {MAX_PADDING_PX} pixels")
-    return Pad(
-        top_px=width_px, right_px=width_px, bottom_px=width_px, left_px=width_px, background=colour(digits)
-    )
+    return Pad.around(width_px, colour(digits))
 
 
 def switched_on(text: str) -> bool:

@@ -19,17 +19,14 @@ from proxy.core.transform.operations import (
     Transform,
     Turn,
 )
+from proxy.core.url.dialects.imagekit.steps import FITS
 from proxy.core.url.dialects.imagekit.values import FOCUS
 from proxy.core.url.dialects.writing import NotWritable, pixels, suffix, word
 from proxy.core.url.target import encoded
 
 _CROPS = {
-    "c-maintain_ratio": (Fit.COVER, Enlarge.ALLOW),
+    **{f"c-{name}": fit for name, fit in FITS.items()},
     "cm-pad_resize": (Fit.CONTAIN, Enlarge.ALLOW),
-    "c-force": (Fit.FILL, Enlarge.ALLOW),
-    "c-at_max": (Fit.INSIDE, Enlarge.NEVER),
-    "c-at_max_enlarge": (Fit.INSIDE, Enlarge.ALLOW),
-    "c-at_least": (Fit.OUTSIDE, Enlarge.ALLOW),
 }
 
 

@@ -39,7 +39,7 @@ from proxy.core.url.dialects.component import MAX_EFFECTS
 from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.imgix.parameter_values import ParameterValues
 from proxy.core.url.dialects.native.params import MAX_PADDING_PX
-from proxy.core.url.dialects.shared_values import Number, sharpened, split_dpr, times
+from proxy.core.url.dialects.shared_values import SHARPEN_MAX_PX, Number, sigma, split_dpr, times
 
 COMPRESSED_QUALITY = 45
 _SMART = {"faces": Smart.FACES, "entropy": Smart.ENTROPY, "edges": Smart.ATTENTION}
@@ -87,7 +87,7 @@ def _shape(of: ParameterValues) -> Rounded | Ellipse | None:
         case "ellipse":
             return Ellipse()
         case "corners":
-            return Rounded(of.corner_radius)
+            return of.corners
     return None
 
 
@@ -288,7 +288,7 @@ def _cropped(
 
 def _colours(of: ParameterValues) -> list[Effect | None]:
     """The adjustments of colours and sharpness."""
-    unsharp = UnsharpMask(sharpened(of.unsharp_radius).sigma_px, round(of.usm), 0) if of.usm >= 1 else None
+    unsharp = UnsharpMask(sigma(of.unsharp_radius, SHARPEN_MAX_PX), round(of.usm), 0) if of.usm >= 1 else None
     duotone = of.duotone if of.duotone_alpha != "0" else None
     tones = (of.bri, of.con, of.exp, of.gam, of.high, of.shad, of.sat, of.vib, of.hue, of.invert)
     return [*tones, unsharp, of.sharp, of.sepia, of.monochrome, duotone]

@@ -5,13 +5,16 @@ from fractions import Fraction
 
 from proxy.core.image.formats import Format
 from proxy.core.transform.lengths import Length
-from proxy.core.transform.operations import Colour, Crop, Effect, Metadata, Turn
+from proxy.core.transform.operations import Colour, Crop, Effect, Metadata, Rounded, Turn
 from proxy.core.url.dialects.shared_values import Number
 
 _HALF = Fraction(1, 2)
 
 
 # Frozen, with so many fields, it would take a third of the time of parsing.
+_SQUARE = Rounded((0, 0, 0, 0))
+
+
 @dataclass(slots=True, kw_only=True)
 class ParameterValues:
     """The values of the parameters. Each is unset by default; `quarters` are rotations counter-clockwise."""
@@ -76,7 +79,7 @@ class ParameterValues:
     duotone: Effect | None = None
     duotone_alpha: str = ""
     mask: str = ""
-    corner_radius: tuple[int, int, int, int] = (0, 0, 0, 0)
+    corners: Rounded = _SQUARE
     blur: Effect | None = None
     px: Effect | None = None
 

@@ -41,7 +41,6 @@ from proxy.core.url.dialects.imgix.values import (
     quarters,
     rect,
 )
-from proxy.core.url.dialects.native.filters import MAX_RADIUS_PX
 from proxy.core.url.dialects.native.params import MAX_PADDING_PX
 from proxy.core.url.dialects.parameter import (
     Parameter,
@@ -60,6 +59,7 @@ from proxy.core.url.dialects.shared_values import (
     length,
     number,
     only,
+    radii,
     ratio,
     sharpened,
     sigma,
@@ -125,14 +125,6 @@ def _mask(text: str) -> str:
     if text not in ("ellipse", "corners"):
         raise UnsupportedValue("is supported as ellipse and corners only")
     return text
-
-
-def _radii(text: str) -> tuple[int, int, int, int]:
-    radii = [whole(radius) for radius in text.split(",")]
-    if len(radii) not in (1, 4) or max(radii) > MAX_RADIUS_PX:
-        raise ValueError(f"must be one or four radii up to {MAX_RADIUS_PX} pixels")
-    one, two, three, four = radii if len(radii) == 4 else radii * 4
-    return one, two, three, four
 
 
 def _unsharp(text: str) -> Number:
@@ -264,7 +256,7 @@ PARAMETERS = (
     row("duotone-alpha", "duotone_alpha", only("100", "0", reason="the picture is all of the two colours, or none"),
         "Others follow the rule `unsupported`.", "duotone"),
     row("mask", "mask", _mask, "After the effects. The URL of a mask is always refused."),
-    row("corner-radius", "corner_radius", _radii, "Pixels of all corners, or of four from the upper left.", "mask=corners"),
+    row("corner-radius", "corners", lambda text: radii(text.split(",")), "Pixels of all corners, or of four from the upper left.", "mask=corners"),
     _ranged("blur", 0, 2000, _blur, f"A sigma of one pixel each {BLUR_UNITS_PER_PX}."),
     _ranged("px", 0, 100, lambda value: Pixelate(round(value)) if value >= 2 else None, support=Support.DONE),
     *polishing(*others.FOLLOWING_THE_RULE),

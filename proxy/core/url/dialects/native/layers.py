@@ -5,7 +5,7 @@ colon. A percent sign, colon, semicolon, comma or tilde of the key is percent-en
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from urllib.parse import quote
 
@@ -18,22 +18,22 @@ MAX_LAYERS = 8
 _PIXELS = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _PART = re.compile(r"[0-9]\.[0-9]{1,4}", re.ASCII)
 _PERCENT = re.compile(r"100|[1-9]?[0-9]", re.ASCII)
-_FITS = {"fit": Fit.INSIDE, "scale": Fit.FILL}
 _OPTIONS = "w, h, c, g, o, b and p"
 
 
 def read_layer(value: str, gravity: Callable[[str], Gravity]) -> Overlay:
     """Reads a value; `gravity` reads that of `g`. Raises ValueError."""
     key, *options = value.split(";")
+    readers = {**_READERS, "g": ("at", lambda text: _point(gravity(text)))}
     found: dict[str, object] = {}
     for option in options:
         name, colon, text = option.partition(":")
-        if not colon or name not in _READERS:
+        if not colon or name not in readers:
             raise ValueError(f"must have options of {_OPTIONS} with a value, as in l_logo.png;w:0.2")
-        field, read = _READERS[name]
+        field, read = readers[name]
         if field in found:
             raise ValueError(f"has the option {name} twice")
-        found[field] = _point(gravity(text)) if name == "g" else read(text)
+        found[field] = read(text)
     if found.get("fit") is Fit.FILL and not {"width", "height"} <= found.keys():
         raise ValueError("must have w and h with c:scale")
     try:
@@ -88,7 +88,7 @@ def _percent(text: str) -> int:
     return int(text)
 
 
-def _one_of(words: dict[str, object], name: str) -> Callable[[str], object]:
+def _one_of(words: Mapping[str, object], name: str) -> Callable[[str], object]:
     def read(text: str) -> object:
         if text not in words:
             raise ValueError(f"must have one of {', '.join(words)} for {name}")
@@ -100,10 +100,9 @@ def _one_of(words: dict[str, object], name: str) -> Callable[[str], object]:
 _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "w": ("width", _length),
     "h": ("height", _length),
-    "c": ("fit", _one_of({**_FITS}, "c")),
-    "g": ("at", str),
+    "c": ("fit", _one_of({"fit": Fit.INSIDE, "scale": Fit.FILL}, "c")),
     "o": ("opacity_percent", _percent),
     "b": ("blend", _one_of({each.value: each for each in Blend}, "b")),
     "p": ("placing", _one_of({each.value: each for each in Placing}, "p")),
 }
-"""The field and the reader of each option."""
+"""The field and the reader of each option but `g`."""

@@ -26,7 +26,8 @@ from proxy.core.transform.operations import Adjust, Auto, Enlarge, Fit, Resize, 
 from proxy.core.url.dialects.component import Presets
 from proxy.core.url.dialects.dialect import Reading, Unsupported
 from proxy.core.url.dialects.imgproxy.options import BY_NAME
-from proxy.core.url.dialects.imgproxy.urls import DIALECT, check_key, negotiates, parse, unsigned, verify
+from proxy.core.url.dialects.imgproxy.signatures import check_key, unsigned, verify
+from proxy.core.url.dialects.imgproxy.urls import DIALECT, negotiates, parse
 from proxy.core.url.dialects.native.urls import parse_tokens, parse_transform
 from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.notice import Notice
