@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from proxy.cli import demo
+from proxy.cli.commands import loading
 from proxy.cli.examples import example
 from proxy.cli.options import node_options, one_line, run, settings_of
 from proxy.config.settings import Settings
@@ -38,10 +39,10 @@ def command(config: Path | None, originals: Path | None, flags: dict[str, Any], 
             demo.paint(settings)
             announce = demo.announce
         first_worker = start_first_worker(settings)
-        # Loaded while the worker starts.
-        from proxy.node.runtime import exit_process
-        from proxy.node.serve import prepare, serve_until_signal
-        from proxy.telemetry.log_writer import LogWriter
+        with loading():  # While the worker starts.
+            from proxy.node.runtime import exit_process
+            from proxy.node.serve import prepare, serve_until_signal
+            from proxy.telemetry.log_writer import LogWriter
 
         children = prepare(settings)
     with closing(LogWriter(form=settings.log.format)) as out:

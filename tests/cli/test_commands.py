@@ -1,12 +1,13 @@
 """The program's help text lists every command, and imports none of them."""
 
+import gc
 import subprocess
 import sys
 
 import click
 import pytest
 
-from proxy.cli.commands import COMMANDS, main
+from proxy.cli.commands import COMMANDS, loading, main
 
 HELP = """
 import sys
@@ -31,3 +32,12 @@ def test_every_listed_command_is_there(name: str) -> None:
     assert command is not None
     assert command.name == name
     assert command.help
+
+
+def test_nothing_is_collected_while_modules_are_loaded() -> None:
+    with loading():
+        assert not gc.isenabled()
+        loaded = [[] for _ in range(1000)]  # type: ignore[var-annotated]
+    assert gc.isenabled()
+    assert not any(one is loaded for one in gc.get_objects())
+    gc.unfreeze()
