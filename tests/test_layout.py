@@ -23,6 +23,12 @@ TESTED_ELSEWHERE = {
     "core/url/dialects/imgix/others.py": "core/url/dialects/imgix/test_parameters.py",
     "core/url/dialects/imgix/parameter_values.py": "core/url/dialects/imgix/test_operations.py",
     "core/url/dialects/next/ipx_modifiers.py": "core/url/dialects/next/test_ipx.py",
+    **dict.fromkeys(
+        ("core/url/dialects/texts.py", "core/url/dialects/native/texts.py"),
+        "core/url/dialects/native/test_layers.py",
+    ),
+    "core/url/dialects/cloudinary/texts.py": "core/url/dialects/cloudinary/test_layers.py",
+    "core/transform/texts.py": "http/test_texts.py",
     "core/url/dialects/native/params.py": "core/url/dialects/native/test_urls.py",
     "core/url/dialects/cloudflare/operations.py": "core/url/dialects/cloudflare/test_options.py",
     "core/url/dialects/cloudflare/readers.py": "core/url/dialects/cloudflare/test_options.py",

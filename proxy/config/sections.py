@@ -565,6 +565,8 @@ class RenderSection(Section):
     and a warning names what is missing; required: the node does not start without the whole sandbox."""
     recycle_after: Positive = 1000
     """Jobs after which a worker is replaced."""
+    fonts: tuple[str, ...] = ("/usr/share/fonts", "/usr/local/share/fonts")
+    """Folders of fonts for texts in URLs, with all folders in them. Needs the extra calotype[text]."""
 
 
 class TracesSection(Section):

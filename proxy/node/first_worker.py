@@ -17,6 +17,7 @@ def worker_limits(settings: Settings) -> WorkerLimits:
         # Covers all jobs of a worker, in case the pool is gone and cannot end one.
         cpu_s=math.ceil((render.timeout + 1) * render.recycle_after),
         sandboxed=render.sandbox != "off",
+        font_folders=render.fonts,
     )
 
 

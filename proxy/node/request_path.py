@@ -15,12 +15,14 @@ from proxy.core.cache.generations import Generations
 from proxy.core.cache.keys import faces_key, facts_key
 from proxy.core.image.faces import Faces
 from proxy.core.image.facts import Facts
+from proxy.core.transform.texts import SOURCE as TEXTS
 from proxy.local.process import Process
 from proxy.node import factory
 from proxy.node.stores import Stores, disk_tier, open_stores
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Tier
 from proxy.render.face_worker import FaceWorker
+from proxy.render.text_worker import TextWorker
 from proxy.service.admin.explain import Explanation, explain
 from proxy.service.admin.purge_log import PurgeLog
 from proxy.service.admin.purge_subscribers import PurgeSubscribers
@@ -33,6 +35,7 @@ from proxy.service.request.quarantine import Quarantine
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import Leased, TierChain
 from proxy.service.request.version_checks import VersionChecks
+from proxy.sources.texts import TextSource
 from proxy.state.node_state import NodeState
 
 
@@ -65,12 +68,21 @@ class RequestPath:
         self.pool = factory.pool(settings)
         self.face_worker = FaceWorker(factory.pool(factory.one_worker(settings)))
         renderer = Quarantine(self.pool, self.face_worker, clock)
+        self.text_worker = TextWorker(factory.pool(factory.one_worker(settings)))
+        texts = TextSource(self.text_worker, stores.original_store, clock, timeout_s=settings.render.timeout)
         self.memory = factory.memory(settings)
         self.chain = TierChain(self.memory, self.tiers, metrics)
         leased = Leased(self.chain, stores.redis if stores.bucket else None)
         self.flights = Flights()
         self.originals = Originals(
-            stores.sources, self.chain, self.flights, clock, metrics, generations, index, renderer
+            {**stores.sources, TEXTS: texts},
+            self.chain,
+            self.flights,
+            clock,
+            metrics,
+            generations,
+            index,
+            renderer,
         )
         opened = OpenOriginals(self.originals, stores.original_store, self.flights, renderer)
         shared = opened, self.chain, leased, self.flights, index
@@ -134,6 +146,7 @@ class RequestPath:
         await self.flights.close()
         await self.pool.close()
         await self.face_worker.close()
+        await self.text_worker.close()
         await self.chain.close(self.stop_deadline or factory.clock() + self.settings.server.drain)
 
 

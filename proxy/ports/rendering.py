@@ -9,6 +9,7 @@ from proxy.core.cache.delivery import Variant
 from proxy.core.errors import CalotypeError
 from proxy.core.image.faces import Faces
 from proxy.core.image.facts import Facts
+from proxy.core.transform.operations import Text
 from proxy.core.transform.plan import Plan
 from proxy.ports.originals import Original
 
@@ -57,6 +58,15 @@ class FaceDetector(Protocol):
 
     async def find_faces(self, original: Original, *, deadline: float) -> Faces:
         """The faces of the first page, maybe none. Called only with a `version`. Raises as Renderer does."""
+        ...
+
+
+class TextRenderer(Protocol):
+    """Draws texts."""
+
+    async def draw(self, text: Text, *, deadline: float) -> bytes:
+        """A PNG of the text. Raises BadTransform for a font that is not there and for a text that is too large, and as
+        Renderer does."""
         ...
 
 

@@ -7,7 +7,7 @@ import pyvips
 
 from proxy.core.image.size import Box, Size
 from proxy.core.transform.geometry import pad_offset
-from proxy.core.transform.operations import Blend, Fit, Overlay, Placing, Shifted, Watermark
+from proxy.core.transform.operations import Blend, Colour, Fit, Overlay, Placing, Shifted, Watermark
 from proxy.render.loading import LoadInput, only_page
 from proxy.render.shapes import masked
 
@@ -37,16 +37,17 @@ def watermarked(mark: Watermark, pages: Sequence[pyvips.Image], original: LoadIn
     return [_over(page, image, left, top) for page in pages]
 
 
-def overlaid(layer: Overlay, pages: Sequence[pyvips.Image], original: LoadInput) -> list[pyvips.Image]:
-    """The pages with `layer`, whose lengths are in pixels, over or under them. Raises pyvips.Error or MemoryError."""
+def overlaid(layer: Overlay, pages: Sequence[pyvips.Image], original: LoadInput | None) -> list[pyvips.Image]:
+    """The pages with `layer`, whose lengths are in pixels, over or under them; `original` is None for a colour. Raises
+    pyvips.Error or MemoryError."""
     canvas = Size(pages[0].width, pages[0].height)
-    size = _layer_size(layer, original.size)
+    size = _layer_size(layer, canvas if original is None else original.size)
     left, top = pad_offset(size, canvas, layer.at.point if isinstance(layer.at, Shifted) else layer.at)
     if isinstance(layer.at, Shifted):
         assert isinstance(layer.at.x, int)
         assert isinstance(layer.at.y, int)
         left, top = left + layer.at.x, top + layer.at.y
-    image = only_page(original, size)
+    image = _plane(layer.of, size) if original is None else only_page(original, size)
     if layer.opacity_percent < 100:
         image = masked(image, layer.opacity_percent / 100)
     if layer.placing is Placing.TILE:
@@ -66,11 +67,20 @@ def overlaid(layer: Overlay, pages: Sequence[pyvips.Image], original: LoadInput)
     return [_over(page, image, left, top, _MODES.get(layer.blend, layer.blend.value)) for page in pages]
 
 
+def _plane(of: object, size: Size) -> pyvips.Image:
+    assert isinstance(of, Colour)
+    band = [of.red, of.green, of.blue, of.alpha]
+    return (pyvips.Image.black(*size, bands=len(band)) + band).cast("uchar").copy(interpretation="srgb")
+
+
 def _layer_size(layer: Overlay, own: Size) -> Size:
-    """The size of a layer whose original has the size `own`: a narrow one is not enlarged beyond `_MOST_PX`."""
+    """The size of a layer whose original has the size `own`, which is that of the canvas for a colour. A narrow original is not
+    enlarged beyond `_MOST_PX`."""
     width, height = layer.width, layer.height
     assert width is None or isinstance(width, int)
     assert height is None or isinstance(height, int)
+    if isinstance(layer.of, Colour):
+        return Size(width or own.width, height or own.height)
     if layer.fit is Fit.FILL and width is not None and height is not None:
         return Size(width, height)
     scales = [Fraction(side, of) for side, of in zip((width, height), own, strict=True) if side is not None]

@@ -127,7 +127,7 @@ def _run(original: LoadInput, plan: Plan, further: Sequence[LoadInput]) -> bytes
             case Find() | FindBorders():
                 answer = found(command, pages)
             case Overlay(number=number):
-                pages = overlaid(command, pages, further[number - 1])
+                pages = overlaid(command, pages, further[number - 1] if number else None)
             case Watermark():
                 pages = watermarked(command, pages, further[-1])
             case _:

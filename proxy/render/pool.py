@@ -19,6 +19,7 @@ import msgspec
 
 from proxy.core.cache.delivery import Variant
 from proxy.core.errors import (
+    BadTransform,
     CalotypeError,
     Draining,
     Internal,
@@ -33,6 +34,7 @@ from proxy.core.image.faces import Faces
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
 from proxy.core.image.limits import InputLimits
+from proxy.core.transform.operations import Text
 from proxy.core.transform.plan import Plan
 from proxy.local.process import Process
 from proxy.local.tasks import Tasks
@@ -42,7 +44,7 @@ from proxy.ports.rendering import Priority, Schedule
 from proxy.render.job_queue import JobQueue
 from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, MAX_BODY_BYTES, MAX_TEXT_BYTES, Answer, Hello, Job
 from proxy.render.reductions import Reductions, StoredReduction
-from proxy.render.spawn import WorkerLimits, spawn_worker
+from proxy.render.spawn import Role, WorkerLimits, spawn_worker
 
 START_TIMEOUT_S = 20.0
 START_ATTEMPTS = 3
@@ -51,7 +53,9 @@ KILL_SLACK_S = 0.05
 STOP_CHECK_INTERVAL_S = 0.1
 _PART_BYTES = 2**20
 _PROBE, _RENDER, _BACKGROUND = _RANKS = range(3)
-_FAILURES = {kind.slug: kind for kind in (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal)}
+_FAILURES = {
+    kind.slug: kind for kind in (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal, BadTransform)
+}
 
 T = TypeVar("T", Hello, Answer)
 
@@ -73,11 +77,12 @@ class _Waiting:
     plan: Plan | None
     schedule: Schedule
     answer: asyncio.Future[tuple[Answer, bytes]]
+    text: Text | None = None
 
     @property
     def first(self) -> str:
-        """The name of the first original, which the affinity of workers goes by."""
-        return self.originals[0].name
+        """The name of the first original, which the affinity of workers goes by; empty without one."""
+        return self.originals[0].name if self.originals else ""
 
 
 COLD_RENDERS = 2
@@ -134,6 +139,7 @@ class _Worker:
             timeout_s,
             tuple((each.text, each.size_bytes) for each in reductions),
             new_reduction is not None,
+            waiting.text,
         )
         text = pickle.dumps(job)
         descriptors = [file.fileno() for _, file in waiting.originals]
@@ -203,6 +209,8 @@ class _Worker:
 
 def _is_valid(answer: Answer, body: bytes, job: Job) -> bool:
     """Whether the answer fits the job: an error of its originals, facts, or a picture in the format of its plan."""
+    if job.text is not None:
+        return bool(answer.slug) or sniff(body[:SNIFF_BYTES]) is Format.PNG
     if answer.slug:
         return 0 <= answer.original < len(job.originals)
     if job.compares:
@@ -232,7 +240,7 @@ class Pool:
         self._max_waiting = queue
         self._timeout_s = timeout_s
         self._worker_limits = worker_limits
-        self._finds_faces = False
+        self._role = Role.RENDER
         self._recycle_after = recycle_after
         self.limits = limits
         self._clock = clock
@@ -260,10 +268,9 @@ class Pool:
         """Workers with a job."""
         return self._busy
 
-    async def start(self, first: Process | None = None, *, finds_faces: bool = False) -> Hello:
-        """Starts the workers, which only find faces if `finds_faces`; returns the Hello of the first, and does not wait
-        for the others. The first runs in the process `first` if that is given. Raises WorkerDied."""
-        self._finds_faces = finds_faces
+    async def start(self, first: Process | None = None, *, role: Role = Role.RENDER) -> Hello:
+        """Starts the workers, of one role; returns the Hello of the first, and does not wait for the others. The first runs in the process `first` if that is given. Raises WorkerDied."""
+        self._role = role
         self._spawned = [] if first is None else [first]
         self._tasks.start(self._watch(), "watch of the workers")
         try:
@@ -295,6 +302,11 @@ class Pool:
         answer, _ = await self._submit(_PROBE, [original], None, Schedule(deadline=deadline))
         return answer.faces or Faces()
 
+    async def draw(self, text: Text, *, deadline: float) -> bytes:
+        """A PNG of a text, by a pool that was started for it. Raises BadTransform, and as Renderer does."""
+        _, body = await self._submit(_PROBE, [], None, Schedule(deadline=deadline), text)
+        return body
+
     async def compare(self, one: Original, other: Original, *, deadline: float) -> float:
         """The visual difference of two pictures, in percent. Raises as Renderer does."""
         answer, _ = await self._submit(_RENDER, [one, other], None, Schedule(deadline=deadline))
@@ -306,7 +318,12 @@ class Pool:
         return Variant(body=body)
 
     async def _submit(
-        self, rank: int, originals: Sequence[Original], plan: Plan | None, schedule: Schedule
+        self,
+        rank: int,
+        originals: Sequence[Original],
+        plan: Plan | None,
+        schedule: Schedule,
+        text: Text | None = None,
     ) -> tuple[Answer, bytes]:
         wait_s = self.waiting / self._count * self._average_render_s
         is_background = schedule.priority is Priority.BACKGROUND
@@ -322,6 +339,7 @@ class Pool:
             plan=plan,
             schedule=schedule,
             answer=asyncio.get_running_loop().create_future(),
+            text=text,
         )
         self._queue.put(waiting.rank, waiting.first, waiting)
         if is_background and schedule.on_promote is not None:
@@ -399,10 +417,7 @@ class Pool:
                 worker.end_if_stopped()
 
     async def _new_worker(self) -> tuple[_Worker, Hello]:
-        if self._spawned:
-            process = self._spawned.pop()
-        else:
-            process = spawn_worker(self._worker_limits, finds_faces=self._finds_faces)
+        process = self._spawned.pop() if self._spawned else spawn_worker(self._worker_limits, self._role)
         return await _Worker.start(self._workers, process)
 
     async def _start_worker(
@@ -439,7 +454,7 @@ class Pool:
             if not waiting.answer.done():
                 waiting.answer.set_exception(_stopping())
             raise
-        if waiting.plan is not None or self._finds_faces:
+        if waiting.plan is not None or self._role is not Role.RENDER:
             worker.rendered += 1
             if worker.rendered > COLD_RENDERS:
                 # A moving average from zero: a few slow renders do not dominate.

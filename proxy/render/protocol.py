@@ -13,6 +13,7 @@ from proxy.core.image.faces import Faces
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.image.limits import InputLimits
+from proxy.core.transform.operations import Text
 from proxy.core.transform.plan import Plan
 
 JOB_HEAD = struct.Struct(">I")
@@ -29,7 +30,7 @@ MAX_DESCRIPTORS = MAX_ORIGINALS + MAX_REDUCTIONS + 1
 
 class Job(msgspec.Struct, frozen=True):
     """`plan` is None for a probe, which in a worker that finds faces is a search for them, and for a comparison of two
-    originals. `originals` are the names and sizes in bytes of the originals, whose file descriptors are sent with the
+    originals. With a `text`, that is drawn, and there is no original. `originals` are the names and sizes in bytes of the originals, whose file descriptors are sent with the
     job; those of `reductions` follow, each with the text that a worker described it with and its size in bytes, and with
     `leaves_reduction` an empty file for another one. `keep_decoded`: more jobs for the first original are waiting. The
     answer repeats `number`."""
@@ -42,6 +43,7 @@ class Job(msgspec.Struct, frozen=True):
     timeout_s: float
     reductions: tuple[tuple[bytes, int], ...] = ()
     leaves_reduction: bool = False
+    text: Text | None = None
 
     @property
     def compares(self) -> bool:
@@ -59,11 +61,13 @@ class Hello(msgspec.Struct, frozen=True):
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """`slug` is empty on success; otherwise `original` is the position of the original at fault. The bytes of a variant
-    follow the text; a probe answers facts, a search for faces both facts and faces, a comparison the difference in
+    or of a drawn text follow; a probe answers facts, a search for faces both facts and faces, a comparison the difference in
     percent. `reduction` describes what was written into the job's empty file, in words of workers."""
 
     number: int = 0
-    slug: Literal["", "unsupported-format", "original-too-large", "undecodable", "internal"] = ""
+    slug: Literal[
+        "", "unsupported-format", "original-too-large", "undecodable", "internal", "bad-transform"
+    ] = ""
     detail: str = ""
     original: int = 0
     facts: Facts | None = None

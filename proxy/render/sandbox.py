@@ -1,13 +1,15 @@
 """The sandbox of a worker, entered before the first picture: no root, files, network or other processes.
 
 Landlock, which the kernel checks by path, and a seccomp filter, which allows only the system calls of rendering from
-memory, each suffice alone. The only files that a worker can write come with its jobs: empty ones in memory, for reductions.
+memory, each suffice alone. The only files that a worker can write come with its jobs: empty ones in memory, for reductions. A
+worker that draws texts, and sees no picture, may read the folders of fonts: Landlock alone confines it to these.
 A layer that this machine does not support is reported; `factory.check_worker` decides whether the node starts without it.
 """
 
 import ctypes
 import os
 import resource
+from collections.abc import Sequence
 
 from proxy.render.protocol import MAX_REDUCTION_BYTES
 
@@ -28,6 +30,12 @@ _ALLOWED = (
     "rt_sigreturn", "sigaltstack", "exit", "exit_group",
 )  # fmt: skip
 
+_ALLOWED_TO_READ = (
+    "openat", "open", "newfstatat", "stat", "lstat", "statx", "access", "faccessat", "faccessat2", "getdents64", "lseek",
+    "readlink", "readlinkat", "fcntl", "fstatfs", "statfs",
+)  # fmt: skip
+"""For a worker that reads folders."""
+
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000  # seccomp.h
 _EPERM, _ENOSYS = 1, 38
 _EQUAL, _MASKED_EQUAL = 4, 7
@@ -37,7 +45,9 @@ _PROT_EXEC = 4
 _MAP_SHARED = 1
 _PR_SET_NO_NEW_PRIVS, _PR_SET_NAME, _PR_SET_VMA = 38, 15, 0x53564D41
 
-_LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 444, 446
+_LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
+_LANDLOCK_PATH_BENEATH = 1
+_LANDLOCK_READ = 1 << 2 | 1 << 3  # Files and folders.
 _LANDLOCK_VERSION = 1
 # The number of rights of each Landlock version: files, network, scope (landlock.h).
 _LANDLOCK_RIGHTS = ((13, 0, 0), (14, 0, 0), (15, 0, 0), (15, 2, 0), (16, 2, 0), (16, 2, 2))
@@ -55,14 +65,14 @@ def forbid_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (value, value))
 
 
-def enter(*, cpu_s: int) -> list[str]:
+def enter(*, cpu_s: int, readable: Sequence[str] = ()) -> list[str]:
     """Enters the sandbox with all threads; returns a message for each layer that is not supported.
 
-    Called once, after everything that rendering needs was imported and used: no file can be opened afterwards.
-    `cpu_s` limits the CPU time of the whole process.
+    Called once, after everything that rendering needs was imported and used: no file can be opened afterwards but those in the
+    folders `readable`. `cpu_s` limits the CPU time of the whole process.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    filter = _Filter()
+    filter = _Filter((*_ALLOWED, *_ALLOWED_TO_READ) if readable else _ALLOWED)
     missing = []
     for limit, value in (
         (resource.RLIMIT_FSIZE, MAX_REDUCTION_BYTES),
@@ -71,7 +81,7 @@ def enter(*, cpu_s: int) -> list[str]:
     ):
         resource.setrlimit(limit, (value, value))
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    for enter_layer in (_leave_root, lambda: _landlock(libc), filter.load):
+    for enter_layer in (_leave_root, lambda: _landlock(libc, readable), filter.load):
         try:
             enter_layer()
         except _NoLayer as reason:
@@ -94,8 +104,13 @@ class _Ruleset(ctypes.Structure):
     _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64), ("scope", ctypes.c_uint64))
 
 
-def _landlock(libc: ctypes.CDLL) -> None:
-    """Applies a Landlock ruleset that handles every right the kernel supports and grants none."""
+class _PathBeneath(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
+
+
+def _landlock(libc: ctypes.CDLL, readable: Sequence[str]) -> None:
+    """Applies a Landlock ruleset that handles every right the kernel supports and grants only reading in `readable`."""
     version = libc.syscall(_LANDLOCK_CREATE, None, 0, _LANDLOCK_VERSION)
     if version < 1:
         raise _NoLayer(f"landlock: the kernel has none: {os.strerror(ctypes.get_errno())}")
@@ -106,10 +121,25 @@ def _landlock(libc: ctypes.CDLL) -> None:
     if ruleset < 0:
         raise _NoLayer(f"landlock: the kernel refuses it: {os.strerror(ctypes.get_errno())}")
     try:
+        for folder in readable:
+            _let_read(libc, ruleset, folder)
         if libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0):
             raise _NoLayer(f"landlock: the kernel refuses it: {os.strerror(ctypes.get_errno())}")
     finally:
         os.close(ruleset)
+
+
+def _let_read(libc: ctypes.CDLL, ruleset: int, folder: str) -> None:
+    try:
+        parent = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return  # There is nothing to be read.
+    try:
+        rule = _PathBeneath(_LANDLOCK_READ, parent)
+        if libc.syscall(_LANDLOCK_ADD, ruleset, _LANDLOCK_PATH_BENEATH, ctypes.byref(rule), 0):
+            raise _NoLayer(f"landlock: the kernel refuses a folder: {os.strerror(ctypes.get_errno())}")
+    finally:
+        os.close(parent)
 
 
 class _Comparison(ctypes.Structure):
@@ -122,9 +152,10 @@ class _Comparison(ctypes.Structure):
 
 
 class _Filter:
-    """A libseccomp filter: EPERM for other calls. The library is loaded while files can be opened."""
+    """A libseccomp filter: EPERM for other calls than `allowed`. The library is loaded while files can be opened."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: Sequence[str]) -> None:
+        self._allowed = allowed
         try:
             self._library: ctypes.CDLL | None = ctypes.CDLL("libseccomp.so.2")
         except OSError:
@@ -147,7 +178,7 @@ class _Filter:
                     )
                 )
 
-        for name in _ALLOWED:
+        for name in self._allowed:
             add(_ALLOW, name)
         # glibc falls back to clone if clone3, whose flags a filter cannot see, does not exist.
         add(_ALLOW, "clone", (0, _MASKED_EQUAL, _CLONE_THREAD, _CLONE_THREAD))

@@ -4,8 +4,11 @@ about the part of it that is inside."""
 import pyvips
 
 from proxy.core.image.size import Size
+from proxy.core.transform.operations import Colour
 
 _COLOURS = 3
+_SMOOTH_PX = 0.6
+"""The sigma of the blur that smooths the edge of an outline."""
 
 
 def masked(image: pyvips.Image, part: pyvips.Image | float) -> pyvips.Image:
@@ -13,6 +16,29 @@ def masked(image: pyvips.Image, part: pyvips.Image | float) -> pyvips.Image:
     image = image if image.hasalpha() else image.addalpha()
     alpha = (image.extract_band(_COLOURS) * part).rint().cast("uchar")
     return image.extract_band(0, n=_COLOURS).bandjoin(alpha)
+
+
+def outlined(image: pyvips.Image, width_px: int, colour: Colour) -> pyvips.Image:
+    """`image` on an outline of its parts that are at least half opaque. What lies outside of the canvas is not drawn."""
+    image = (image if image.hasalpha() else image.addalpha()).copy_memory()
+    opaque = (image.extract_band(_COLOURS) >= 128).ifthenelse(255, 0).cast("uchar")
+    grown = opaque.morph(_disc(width_px), "dilate").gaussblur(_SMOOTH_PX)
+    return on_colour(image, grown, colour)
+
+
+def on_colour(image: pyvips.Image, alpha: pyvips.Image, colour: Colour) -> pyvips.Image:
+    """`image` over a plane of `colour` that is as opaque as `alpha` and the colour have it."""
+    band = [colour.red, colour.green, colour.blue]
+    plane = (pyvips.Image.black(image.width, image.height, bands=_COLOURS) + band).cast("uchar")
+    base = masked(plane.copy(interpretation="srgb").bandjoin(alpha), colour.alpha / 255)
+    return base.composite2(image, "over", compositing_space="srgb").cast("uchar")
+
+
+def _disc(radius_px: int) -> pyvips.Image:
+    """The mask of a dilation by a disc: 255 inside, 128, which means any value, outside."""
+    offset = pyvips.Image.xyz(2 * radius_px + 1, 2 * radius_px + 1) - radius_px
+    squared = (offset * offset).bandmean() * 2
+    return (squared <= (radius_px + 0.5) ** 2).ifthenelse(255, 128).copy_memory()
 
 
 def corners(size: Size, radii_px: tuple[int, int, int, int]) -> pyvips.Image:

@@ -2,29 +2,43 @@
 
 import os
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import proxy
 from proxy.local.process import Process, start_interpreter
+
+
+class Role(StrEnum):
+    """What a worker does: renders pictures, finds faces, or draws texts."""
+
+    RENDER = "render"
+    FACES = "faces"
+    TEXT = "text"
+
 
 _PROGRAM = "from proxy.render.worker import main; main()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerLimits:
-    """What a worker may use in its life: address space in bytes and processor time in seconds."""
+    """What a worker may use in its life: address space in bytes, processor time in seconds, and, if it draws texts, the folders
+    of fonts."""
 
     memory_bytes: int
     cpu_s: int
     sandboxed: bool
+    font_folders: tuple[str, ...] = ()
 
 
-def spawn_worker(limits: WorkerLimits, *, finds_faces: bool = False) -> Process:
-    """Starts a worker that sends its Hello and waits for jobs. With `finds_faces` it only finds faces. Raises OSError."""
-    numbers = limits.memory_bytes, limits.cpu_s, limits.sandboxed, finds_faces
+def spawn_worker(limits: WorkerLimits, role: Role = Role.RENDER) -> Process:
+    """Starts a worker that sends its Hello and waits for jobs. Raises OSError."""
+    folders = limits.font_folders if role is Role.TEXT else ()
     process = start_interpreter(
         _PROGRAM,
-        *(str(int(number)) for number in numbers),
+        *(str(int(number)) for number in (limits.memory_bytes, limits.cpu_s, limits.sandboxed)),
+        role,
+        *folders,
         environment=_environment(limits.memory_bytes),
         writes_stdout=False,
     )

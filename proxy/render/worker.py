@@ -1,6 +1,6 @@
 """The worker process: receives one job at a time, renders it, answers; ends with its parent.
 
-`spawn` starts it with the arguments MEMORY_BYTES CPU_S SANDBOX FACES; with FACES it only finds faces. The pool
+`spawn` starts it with the arguments MEMORY_BYTES CPU_S SANDBOX ROLE, and FOLDER... of fonts for one that draws texts. The pool
 ends a job that hangs; if the pool is gone, an alarm does.
 """
 
@@ -15,12 +15,21 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
-from proxy.core.errors import CalotypeError, Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
+from proxy.core.errors import (
+    BadTransform,
+    CalotypeError,
+    Internal,
+    OriginalTooLarge,
+    Undecodable,
+    UnsupportedFormat,
+)
 from proxy.core.image.faces import Faces
 from proxy.core.image.limits import InputLimits
+from proxy.core.transform.operations import Text
 from proxy.local.parent import end_with_parent
 from proxy.local.process import CHANNEL
 from proxy.render import pipeline, sandbox
@@ -36,6 +45,7 @@ from proxy.render.protocol import (
     Hello,
     Job,
 )
+from proxy.render.spawn import Role
 
 NICENESS = 10
 ALARM_SLACK_S = 2.0
@@ -54,14 +64,15 @@ def _run_jobs() -> None:
     # The pool ends workers with SIGKILL. A signal to the whole group must not end a running job.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
-    memory_bytes, cpu_s, sandboxed, finds_faces = map(int, sys.argv[1:])
+    memory_bytes, cpu_s, sandboxed = map(int, sys.argv[1:4])
+    role, *font_folders = sys.argv[4:]
     channel = socket.socket(fileno=CHANNEL)
     _confine(memory_bytes=memory_bytes)
     pipeline.harden()
     formats = pipeline.working_formats()  # Libraries load their files now, before the sandbox.
-    find_faces = _face_finder() if finds_faces else None
+    abilities = _abilities(Role(role), font_folders)
     _leave_log_file()
-    missing = sandbox.enter(cpu_s=cpu_s) if sandboxed else []
+    missing = sandbox.enter(cpu_s=cpu_s, readable=font_folders) if sandboxed else []
     # Set last, because a change of user resets it. If the pool has died before, the socket is closed.
     end_with_parent()
     hello = Hello(libvips=pipeline.libvips_version(), formats=formats, missing=missing)
@@ -75,15 +86,33 @@ def _run_jobs() -> None:
             return
         job, descriptors = received
         signal.setitimer(signal.ITIMER_REAL, job.timeout_s + ALARM_SLACK_S)
-        answer, body = _run_job(last, job, descriptors, find_faces)
+        answer, body = _run_job(last, job, descriptors, abilities)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _send(channel, msgspec.json.encode(msgspec.structs.replace(answer, number=job.number)), body)
 
 
-def _face_finder() -> FindFaces:
-    from proxy.render.faces import FaceFinder  # Here, so that workers that render start without it.
+class _Abilities(NamedTuple):
+    """What a worker does beside rendering."""
 
-    return FaceFinder().find
+    find_faces: FindFaces | None = None
+    draw: Callable[[Text], bytes] | None = None
+
+
+_RENDERING_ONLY = _Abilities()
+
+
+def _abilities(role: Role, font_folders: Sequence[str]) -> _Abilities:
+    """Imported here, so that workers that render start without them."""
+    match role:
+        case Role.FACES:
+            from proxy.render.faces import FaceFinder
+
+            return _Abilities(find_faces=FaceFinder().find)
+        case Role.TEXT:
+            from proxy.render.texts import TextDrawer
+
+            return _Abilities(draw=TextDrawer(font_folders).draw)
+    return _RENDERING_ONLY
 
 
 def _leave_log_file() -> None:
@@ -106,7 +135,7 @@ def _confine(*, memory_bytes: int) -> None:
 def _receive(channel: socket.socket) -> tuple[Job, list[int]] | None:
     """The next job and the descriptors of its originals; None if the pool closed the socket."""
     received, descriptors, _, _ = socket.recv_fds(channel, 65536, MAX_DESCRIPTORS)
-    if not received or not descriptors:
+    if not received:
         return None
     while len(received) < JOB_HEAD.size or len(received) < JOB_HEAD.size + JOB_HEAD.unpack_from(received)[0]:
         more = channel.recv(65536)
@@ -168,13 +197,13 @@ def _reductions(job: Job, descriptors: Sequence[int]) -> list[tuple[Reduction, C
 
 
 def _run_job(
-    last: _LastOriginal, job: Job, descriptors: Sequence[int], find_faces: FindFaces | None = None
+    last: _LastOriginal, job: Job, descriptors: Sequence[int], abilities: _Abilities = _RENDERING_ONLY
 ) -> tuple[Answer, bytes]:
     try:
-        return _answer(last, job, descriptors, find_faces)
+        return _answer(last, job, descriptors, abilities)
     except StaleReduction:
         last.clear()
-        return _answer(last, msgspec.structs.replace(job, reductions=()), descriptors, find_faces)
+        return _answer(last, msgspec.structs.replace(job, reductions=()), descriptors, abilities)
     finally:
         if job.plan is not None and not job.keep_decoded:
             last.clear()
@@ -183,25 +212,27 @@ def _run_job(
 
 
 def _answer(
-    last: _LastOriginal, job: Job, descriptors: Sequence[int], find_faces: FindFaces | None
+    last: _LastOriginal, job: Job, descriptors: Sequence[int], abilities: _Abilities
 ) -> tuple[Answer, bytes]:
     """Raises StaleReduction."""
     try:
+        if job.text is not None:
+            assert abilities.draw is not None
+            return Answer(), abilities.draw(job.text)
         opened, *further = last.open(job, descriptors)
         if job.compares:
             return Answer(difference=difference(opened, further[0], job.limits)), b""
         if job.plan is None:
-            return Answer(
-                facts=opened.facts, faces=find_faces(opened, job.limits) if find_faces else None
-            ), b""
+            find = abilities.find_faces
+            return Answer(facts=opened.facts, faces=find(opened, job.limits) if find else None), b""
         opened.keep_decoded = job.keep_decoded
         body = pipeline.render(opened, job.plan, job.limits, further)
         return Answer(
             reduction=_left_reduction(opened, descriptors[-1]) if job.leaves_reduction else b""
         ), body
-    except (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal) as failure:
+    except (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal, BadTransform) as failure:
         slug, detail, original = failure.slug, failure.detail, failure.original
-        return Answer(slug=slug, detail=detail, original=original), b""  # type: ignore[arg-type] # one of the four
+        return Answer(slug=slug, detail=detail, original=original), b""  # type: ignore[arg-type] # one of these
     except StaleReduction:
         raise
     except Exception as failure:

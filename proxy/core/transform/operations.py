@@ -542,13 +542,46 @@ class Placing(StrEnum):
     TILE = "tile"
 
 
+class Align(StrEnum):
+    """How the lines of a text are aligned to each other."""
+
+    LEFT = "left"
+    CENTER = "center"
+    RIGHT = "right"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A text, drawn in a font of the node. Lengths are in output pixels: `size_px`, 1 to 1000, is that of the em, `width_px`
+    where lines wrap, `letter_px` and `line_px` what is added between letters and lines, `stroke_px` the width of an outline,
+    and `padding_px` the width of the background around the lines. `weight` is 100 to 1000, as in CSS."""
+
+    text: str
+    family: str
+    size_px: int
+    weight: int = 400
+    italic: bool = False
+    underlined: bool = False
+    struck: bool = False
+    colour: Colour = BLACK
+    width_px: int | None = None
+    align: Align = Align.LEFT
+    letter_px: int = 0
+    line_px: int = 0
+    stroke_px: int = 0
+    stroke: Colour = BLACK
+    background: Colour = TRANSPARENT
+    padding_px: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlay:
-    """Draws the first page of another original, which `key` names as a URL does; `number` is its place among the further
-    originals, from 1, which the mount gives it. INSIDE fits it into the box, FILL stretches it; without sides it has its own
-    size. `at` divides the space around it. What lies outside of the canvas is not drawn."""
+    """Draws a layer: the first page of another original, which is named by a key as in a URL, or a text, or a rectangle of
+    one colour. `number` is its place among the further originals, from 1, which the mount gives it; a colour is none. INSIDE
+    fits it into the box, FILL stretches it; without sides it has its own size, and a colour that of the canvas. `at` divides
+    the space around it. What lies outside of the canvas is not drawn."""
 
-    key: str
+    of: str | Text | Colour
     number: int = 0
     width: Length | None = None
     height: Length | None = None
@@ -726,8 +759,9 @@ def _least(*sides_px: int | None) -> int | None:
     return min((side_px for side_px in sides_px if side_px is not None), default=None)
 
 
-def with_originals(transform: Transform, ref: Callable[[str], OriginalRef]) -> Transform:
-    """`transform` with the originals that its layers name by key, and the layers numbered in their order."""
+def with_originals(transform: Transform, ref: Callable[[str | Text], OriginalRef]) -> Transform:
+    """`transform` with the originals of its layers, and the layers numbered in their order. `ref` gives the original for a key,
+    and for a text in pixels of the variant."""
     if not any(isinstance(op, Overlay) for op in with_branches(transform.ops)):
         return transform
     refs: list[OriginalRef] = []
@@ -736,8 +770,8 @@ def with_originals(transform: Transform, ref: Callable[[str], OriginalRef]) -> T
         found: list[Operation] = []
         for op in ops:
             match op:
-                case Overlay(key=key):
-                    original = ref(key)
+                case Overlay(of=str() | Text() as of):
+                    original = ref(_times(of, transform.dpr_percent or 100) if isinstance(of, Text) else of)
                     if original not in refs:
                         refs.append(original)
                     found.append(replace(op, number=refs.index(original) + 1))
@@ -748,6 +782,16 @@ def with_originals(transform: Transform, ref: Callable[[str], OriginalRef]) -> T
         return tuple(found)
 
     return replace(transform, ops=numbered(transform.ops), further=tuple(refs))
+
+
+def _times(text: Text, dpr_percent: int) -> Text:
+    """`text` with its lengths times a device pixel ratio in per cent."""
+    lengths = {
+        field: (length * dpr_percent + 50) // 100
+        for field in ("size_px", "width_px", "letter_px", "line_px", "stroke_px", "padding_px")
+        if (length := getattr(text, field))
+    }
+    return replace(text, **lengths)
 
 
 def face_gravity(op: Operation) -> Smart | None:

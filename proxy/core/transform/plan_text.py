@@ -103,7 +103,8 @@ def _text(op: Operation) -> str:
             return op.value
         case Overlay():
             box = f"{op.width or ''}x{op.height or ''}:{op.fit}"
-            return f"overlay:{op.number}:{box}:{_position_text(op.at)}:{op.opacity_percent}:{op.blend}:{op.placing}"
+            of = op.of.hex if isinstance(op.of, Colour) else op.number
+            return f"overlay:{of}:{box}:{_position_text(op.at)}:{op.opacity_percent}:{op.blend}:{op.placing}"
         case Watermark():
             position = f"{_position_text(op.at)}:{op.margin:g}"
             return f"watermark:{op.share:g}:{position}:{op.opacity_percent}:{op.least_width_px}"

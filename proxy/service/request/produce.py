@@ -14,7 +14,7 @@ from proxy.core.cache.generations import Generations
 from proxy.core.cache.http_caching import etag
 from proxy.core.cache.keys import CacheKey, Entry, original_key, variant_key
 from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
-from proxy.core.errors import CalotypeError, Internal, OriginalNotFound, WorkerDied
+from proxy.core.errors import BadTransform, CalotypeError, Internal, OriginalNotFound, WorkerDied
 from proxy.core.image.faces import Faces
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
@@ -349,7 +349,8 @@ async def _of_each(refs: Sequence[OriginalRef], works: Sequence[Coroutine[Any, A
 
 
 def _named(failure: CalotypeError, refs: Sequence[OriginalRef], position: int) -> CalotypeError:
-    """`failure` as that of the original at `position`. The URL names the first, and OriginalNotFound its own."""
+    """`failure` as that of the original at `position`. The URL names the first; OriginalNotFound its own, BadTransform a text."""
     if not position:
         return failure
-    return failure.at(position, "" if isinstance(failure, OriginalNotFound) else shown(refs[position]))
+    is_named = isinstance(failure, OriginalNotFound | BadTransform)
+    return failure.at(position, "" if is_named else shown(refs[position]))

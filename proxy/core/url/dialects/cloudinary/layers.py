@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TypeVar
 
-from proxy.core.errors import BadUrl, SourceNotAllowed
+from proxy.core.errors import BadUrl, NotSupported, SourceNotAllowed
 from proxy.core.nearest import named
 from proxy.core.transform.lengths import Length, Part
-from proxy.core.transform.operations import CENTER, Blend, Fit, FocalPoint, Overlay, Placing, Shifted
+from proxy.core.transform.operations import CENTER, Blend, Fit, FocalPoint, Overlay, Placing, Shifted, Text
 from proxy.core.url.dialects.cloudinary.scope import Scope
+from proxy.core.url.dialects.cloudinary.texts import OWN, TEXT, read_text
 from proxy.core.url.dialects.cloudinary.values import gravity, whole
 from proxy.core.url.dialects.dialect import UnsupportedValue, refusal
 from proxy.core.url.target import checked_key
@@ -20,7 +21,7 @@ Pairs = Sequence[tuple[str, str]]
 
 LAYERS = ("l", "u")
 _APPLY = "layer_apply"
-_OTHER_KINDS = ("text", "subtitles", "video", "audio", "fetch", "lut")
+_OTHER_KINDS = ("subtitles", "video", "audio", "fetch", "lut")
 _DECIMAL = re.compile(r"[0-9]\.[0-9]{1,6}", re.ASCII)
 _MOST_PX = 9999
 _FITS = {"scale": Fit.FILL, **dict.fromkeys(("fit", "limit", "mfit"), Fit.INSIDE)}
@@ -50,12 +51,20 @@ def layer(components: Sequence[Pairs], scope: Scope) -> Overlay:
                 blend = _read(name, _blend, value)
             case _:
                 _read(name, _add, values, name, value)
-    is_relative = "relative" in flags
-    width = _read("w", _length, values.get("w"), scope, is_relative)
-    height = _read("h", _length, values.get("h"), scope, is_relative)
+    of: str | Text
+    width = height = None
+    if public_id.startswith(TEXT):
+        of = _read(kind, read_text, public_id, values, scope)
+    else:
+        of = _read(kind, _key, public_id)
+        if other := OWN & values.keys():
+            raise NotSupported(f"parameter {min(other)} is not supported in a layer, but for a text")
+        width, height = (
+            _read(name, _length, values.get(name), scope, "relative" in flags) for name in ("w", "h")
+        )
     fit = _read("c", _fit, values.get("c", "scale"))
     return Overlay(
-        key=_read(kind, _key, public_id),
+        of=of,
         width=width,
         height=height,
         fit=fit if width is not None and height is not None else Fit.INSIDE,
@@ -75,7 +84,7 @@ def _read(name: str, read: Callable[..., _T], *arguments: object) -> _T:
 
 
 def _add(values: dict[str, str], name: str, value: str) -> None:
-    if name not in ("w", "h", "c", "g", "x", "y", "o"):
+    if name not in ("w", "h", "c", "g", "x", "y", "o", *OWN):
         raise UnsupportedValue("is not supported in a layer")
     if values.setdefault(name, value) != value:
         raise UnsupportedValue("is not supported twice in a layer")

@@ -356,12 +356,13 @@ PARAMS = (
     ),
     CloudinaryOption(
         names=("l", "u"),
-        forms=("l_PUBLIC_ID", "u_PUBLIC_ID"),
+        forms=("l_PUBLIC_ID", "u_PUBLIC_ID", "l_text:FONT_SIZE_STYLES:TEXT"),
         read=None,
         support=Support.APPROXIMATED,
         note="the first parameter of its component, which may have w, h, c_scale, c_fit, g, x, y, o, `e_multiply`, `e_screen`,"
         " `e_overlay`, `fl_relative` and `fl_tiled`, or the components up to `fl_layer_apply` have them; `.png` is added to a public id"
-        " without an extension; text, fetched and other layers are refused",
+        " without an extension; a text has `co`, `b`, with the style `stroke` `bo`, and `w` with `c_fit`, which wraps it, and variables as"
+        " in `$(name)`; its font must be one of the node's; fetched and other layers are refused",
     ),
     CloudinaryOption(
         names=("dl", "bl", "fn", "p"),

@@ -117,7 +117,9 @@ def _component(op: Operation) -> Iterator[str]:
 
 
 def _layer(op: Overlay) -> Iterator[str]:
-    yield f"{'u' if op.placing is Placing.UNDER else 'l'}_{op.key.replace('/', ':')}"
+    if not isinstance(op.of, str):
+        raise NotWritable
+    yield f"{'u' if op.placing is Placing.UNDER else 'l'}_{op.of.replace('/', ':')}"
     is_relative = isinstance(op.width, Part) or isinstance(op.height, Part)
     for name, length in (("w", op.width), ("h", op.height)):
         if length is not None:

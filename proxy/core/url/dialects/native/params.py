@@ -692,7 +692,7 @@ PATH: dict[str, Param] = {
     ),
     "l": Param(
         field="layers",
-        read=lambda value: read_layer(value, _gravity),
+        read=lambda value: read_layer(value, _gravity, colour),
         write=lambda of: tuple(layer_text(layer, _gravity_text) for layer in of.layers or ()),
         repeats=True,
     ),

@@ -262,7 +262,7 @@ def _watermark(options: ThumborOptions, arguments: Sequence[str]) -> None:
         at = Shifted(FocalPoint(x, y), across, down)
     options.steps.append(
         Overlay(
-            key=key, width=width, height=height, at=at, opacity_percent=100 - transparency, placing=placing
+            of=key, width=width, height=height, at=at, opacity_percent=100 - transparency, placing=placing
         )
     )
 

@@ -91,9 +91,9 @@ def _filter(op: Operation) -> str:
             return f"rgb({red},{green},{blue})"
         case Remap.EQUALIZE:
             return "equalize()"
-        case Overlay(at=Shifted(FocalPoint(0 | 1, 0 | 1), int(x), int(y))):
+        case Overlay(of=str() as key, at=Shifted(FocalPoint(0 | 1, 0 | 1), int(x), int(y))):
             sides = ["none" if side is None else _percent(side) for side in (op.width, op.height)]
-            return f"watermark({quote(op.key, safe='')},{x},{y},{100 - op.opacity_percent},{','.join(sides)})"
+            return f"watermark({quote(key, safe='')},{x},{y},{100 - op.opacity_percent},{','.join(sides)})"
         case Adjust(Tone.GRAYSCALE_601):
             return "grayscale()"
         case Adjust(Tone.SATURATION_HSP, percent):

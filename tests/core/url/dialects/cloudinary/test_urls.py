@@ -304,7 +304,7 @@ def test_conditions_on_sizes_are_operations(transformation: str, native_chain: s
         ("fl_layer_apply", "flag layer_apply is not supported"),
         ("fl_getinfo", "flag getinfo is not supported"),
         ("fl_attachment:a%2Fb", "file name without slashes"),
-        ("l_text:Arial_20:Hi,w_3", "parameter l is not supported"),
+        ("l_video:dog,w_3", "parameter l is not supported"),
         ("u_fetch:aHR0cA", "parameter u is not supported"),
         ("so_3", "parameter so is not supported"),
         ("pg_0", "parameter pg must be"),
@@ -327,7 +327,7 @@ def test_errors_name_the_parameter(transformation: str, text: str) -> None:
             f"/demo/image/upload/{transformation}/lake"
             for transformation in (
                 *(
-                    "l_text:Arial_20:Hi",
+                    "l_video:dog",
                     "fl_layer_apply",
                     "fl_new_flag",
                     "e_cartoonify",

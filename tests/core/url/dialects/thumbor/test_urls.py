@@ -254,13 +254,13 @@ OPS: list[tuple[str, tuple[Operation, ...]]] = [
     ("noise(1)", ()),
     (
         "watermark(logo.png,-10,20,25)",
-        (Overlay(key="logo.png", at=Shifted(FocalPoint(1.0, 0.0), -10, 20), opacity_percent=75),),
+        (Overlay(of="logo.png", at=Shifted(FocalPoint(1.0, 0.0), -10, 20), opacity_percent=75),),
     ),
     (
         "watermark(deep%2Flogo.png,center,-5p,0,20)",
         (
             Overlay(
-                key="deep/logo.png",
+                of="deep/logo.png",
                 width=Part(Fraction(1, 5)),
                 at=Shifted(FocalPoint(0.5, 1.0), 0, Part(Fraction(-1, 20))),
             ),
@@ -270,7 +270,7 @@ OPS: list[tuple[str, tuple[Operation, ...]]] = [
         "watermark(logo.png,repeat,repeat,0,none,50)",
         (
             Overlay(
-                key="logo.png",
+                of="logo.png",
                 height=Part(Fraction(1, 2)),
                 at=Shifted(FocalPoint(0.0, 0.0), 0, 0),
                 placing=Placing.TILE,
