@@ -6,16 +6,16 @@ import pyvips
 
 from proxy.core.image.facts import Facts
 from proxy.core.image.metadata import exif, profile_name
-from proxy.core.image.placeholders import Pixels, blurhash, palette, thumbhash
+from proxy.core.image.placeholders import blurhash, palette, thumbhash
 from proxy.render.colours import PROFILE
+from proxy.render.dominant import pixels_of
 
 
 def info_json(
     header: pyvips.Image, facts: Facts, size_bytes: int, small: pyvips.Image, *, gps: bool
 ) -> bytes:
     """`small` is the image upright in sRGB, a few dozen pixels a side. `gps` includes the position."""
-    image = small if small.hasalpha() else small.addalpha()
-    pixels = Pixels(image.width, image.height, bytes(image.cast("uchar").write_to_memory()))
+    pixels = pixels_of(small)
     colours = palette(pixels)
     return json.dumps(
         {

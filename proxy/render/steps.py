@@ -3,14 +3,17 @@
 The pages of an animation all get the same box, colour and strength.
 """
 
+from dataclasses import replace
 from typing import assert_never
 
 import pyvips
 
-from proxy.core.image.size import Box
+from proxy.core.image.size import Box, Size
+from proxy.core.transform.geometry import outside
 from proxy.core.transform.layout import Cut, Embed, Find, FindBorders, Rotation, Scale
 from proxy.core.transform.operations import (
     Adjust,
+    Backdrop,
     Blur,
     Colour,
     Effect,
@@ -21,8 +24,10 @@ from proxy.core.transform.operations import (
     Tone,
     Trim,
     Turn,
+    is_translucent,
 )
 from proxy.render.alpha import on_colours, on_visible, resized, with_premultiplied
+from proxy.render.dominant import dominant
 from proxy.render.filters import filtered
 
 
@@ -36,6 +41,9 @@ def apply(
         case Scale(size):
             return [resized(image, size) for image in pages]
         case Embed():
+            if command.background is Backdrop.DOMINANT:
+                pages = [pages[0].copy_memory(), *pages[1:]]
+                command = replace(command, background=dominant(pages[0]))
             return [_embedded(image, command) for image in pages]
         case Rotation():
             return [_rotated(image, command) for image in pages]
@@ -108,12 +116,40 @@ def _pixelated(image: pyvips.Image, side_px: int) -> pyvips.Image:
 
 def _embedded(image: pyvips.Image, embed: Embed) -> pyvips.Image:
     background = embed.background
-    if background is None:
-        return image.copy_memory().embed(embed.left, embed.top, *embed.size, extend="copy")
-    if background.alpha < 255 and not image.hasalpha():
+    match background:
+        case Backdrop.EDGES:
+            return image.copy_memory().embed(embed.left, embed.top, *embed.size, extend="copy")
+        case Backdrop.BLURRED:
+            image = image.copy_memory()
+            return _laid_on(_blurred(image, embed.size), image, embed)
+        case Backdrop.DOMINANT:
+            raise AssertionError("apply looks for the colour of the first page")
+    if is_translucent(background) and not image.hasalpha():
         image = image.addalpha()
     colour = [background.red, background.green, background.blue, background.alpha][: image.bands]
     return image.embed(embed.left, embed.top, *embed.size, extend="background", background=colour)
+
+
+_BLURRED_PX = 64
+"""The longer side at which a picture is blurred that fills a background; the sigma is a part of it."""
+_BLURRED_SIGMA_PX = 4.0
+
+
+def _blurred(image: pyvips.Image, size: Size) -> pyvips.Image:
+    """`image` blurred, and cut to the shape of `size`, which it fills."""
+    cover = outside(Size(image.width, image.height), size, None)
+    scale = _BLURRED_PX / max(size)
+    small = resized(image, Size(*(max(1, round(side * scale)) for side in cover)))
+    small = with_premultiplied(small, lambda rgb: rgb.gaussblur(_BLURRED_SIGMA_PX))
+    large = resized(small.copy_memory(), cover)
+    left, top = (cover.width - size.width) // 2, (cover.height - size.height) // 2
+    return large.crop(left, top, *size).copy_memory()
+
+
+def _laid_on(base: pyvips.Image, image: pyvips.Image, embed: Embed) -> pyvips.Image:
+    if not image.hasalpha():
+        return base.insert(image, embed.left, embed.top)
+    return base.composite2(image, "over", x=embed.left, y=embed.top, compositing_space="srgb").cast("uchar")
 
 
 def _turned(image: pyvips.Image, turn: Turn) -> pyvips.Image:

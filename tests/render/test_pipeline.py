@@ -517,6 +517,34 @@ def test_an_extension_may_repeat_the_edges() -> None:
     assert len(pixel(still, 0, 0)) == 3
 
 
+@pytest.mark.parametrize("tokens", ["w_40,h_60,c_pad", "w_40,ext_40x60", "w_40,pad_15:0"])
+def test_a_background_may_be_the_picture_blurred_or_its_most_common_colour(tokens: str) -> None:
+    wide = pictures.plain_as("png", 80, 60, (200, 0, 0))
+    for word in ("blurred", "dominant", "edges"):
+        drawn = draw(wide, f"{tokens.replace(':0', ':0:15:0')},b_{word}~f_png")
+        assert size(drawn) == (40, 60)
+        assert is_near(pixel(drawn, 20, 2), (200, 0, 0), 2)
+        assert len(pixel(drawn, 20, 2)) == 3
+
+
+def test_a_blurred_background_fills_the_box_and_the_picture_stays_sharp() -> None:
+    drawn = draw(pictures.quarters_as("png"), "w_80,h_160,c_pad,b_blurred,f_png")
+    assert size(drawn) == (80, 160)
+    own = draw(pictures.quarters_as("png"), "w_80,f_png")
+    top = (160 - size(own)[1]) // 2
+    assert [pixel(drawn, x, top + 9) for x in range(80)] == [pixel(own, x, 9) for x in range(80)]
+    # The picture covers the box: its middle is above the middle of the drawn one, mixed across the border of its quarters.
+    assert not is_near(pixel(drawn, 36, 2), pixel(drawn, 2, 2), 20)
+    assert not is_near(pixel(drawn, 40, 2), pixel(own, 2, 2), 20)
+
+
+def test_a_transparent_picture_lies_on_its_blurred_background() -> None:
+    drawn = draw(pictures.cut_out_as("png"), "w_40,h_90,c_pad,b_blurred,f_png")
+    assert size(drawn) == (40, 90)
+    assert pixel(drawn, 20, 45)[3] == 255
+    assert pixel(draw(pictures.cut_out_as("png"), "w_40,h_90,c_pad,b_dominant,f_png"), 0, 0)[3] == 255
+
+
 def test_squares_have_the_mean_colour() -> None:
     drawn = draw(ramp(100, 100).pngsave_buffer(), "e_pixelate:30,f_png")
     assert size(drawn) == (100, 100)

@@ -8,7 +8,9 @@ from proxy.core.image.formats import Format
 from proxy.core.transform.conditions import Comparison, Condition, Measure, Relation
 from proxy.core.transform.lengths import Part, is_negative, length
 from proxy.core.transform.operations import (
+    TRANSPARENT,
     Adjust,
+    Backdrop,
     Blur,
     Colorize,
     Colour,
@@ -196,7 +198,12 @@ rich_components = st.builds(
             "extend": st.builds(Extend, width_px=sizes, height_px=sizes, gravity=names | points | shifts)
             | st.builds(Extend, width_px=sizes, gravity=names)
             | st.builds(Extend, height_px=sizes)
-            | st.builds(Extend, ratio=ratios, gravity=names, repeats_edges=st.booleans()),
+            | st.builds(
+                Extend,
+                ratio=ratios,
+                gravity=names,
+                background=st.sampled_from((TRANSPARENT, Backdrop.EDGES)),
+            ),
             "padding_px": st.tuples(*(st.integers(0, 900) for _ in range(4))),
             "qualities": st.dictionaries(_lossy, _qualities, min_size=1).map(lambda by: tuple(by.items())),
             "encoder_qualities": st.dictionaries(_lossy, _qualities, min_size=1).map(

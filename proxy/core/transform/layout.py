@@ -19,6 +19,7 @@ from proxy.core.transform.lengths import Length, Part, Relative, Sum
 from proxy.core.transform.operations import (
     CENTER,
     AsStored,
+    Background,
     Choice,
     Colour,
     Crop,
@@ -71,13 +72,12 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Embed:
-    """Embeds the canvas in a larger one of `size`, `left` and `top` pixels from its corner. The rest has the colour
-    `background`; None repeats the pixels of the edges."""
+    """Embeds the canvas in a larger one of `size`, `left` and `top` pixels from its corner; `background` fills the rest."""
 
     size: Size
     left: int
     top: int
-    background: Colour | None
+    background: Background
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,7 @@ class _Canvas:
         self.size = into
 
     def embed(
-        self, canvas: Size, left: int, top: int, background: Colour | None, limit_px: int
+        self, canvas: Size, left: int, top: int, background: Background, limit_px: int
     ) -> Iterator[Command]:
         """The canvas on a larger one; both scaled down together if a side exceeds `limit_px`."""
         if canvas == self.size:
@@ -578,12 +578,11 @@ def _extend(op: Extend, limit_px: int, canvas: _Canvas) -> Commands:
     size = Size(max(op.width_px or 0, own.width), max(op.height_px or 0, own.height))
     if op.ratio is not None:
         size = outside(Size(op.ratio.numerator, op.ratio.denominator), size, None)
-    background = None if op.repeats_edges else op.background
-    yield from _within(size, op.gravity, background, limit_px, canvas)
+    yield from _within(size, op.gravity, op.background, limit_px, canvas)
 
 
 def _within(
-    size: Size, gravity: Gravity, background: Colour | None, limit_px: int, canvas: _Canvas
+    size: Size, gravity: Gravity, background: Background, limit_px: int, canvas: _Canvas
 ) -> Iterator[Command]:
     """The canvas within one of `size`, if that is not smaller; `gravity` divides the free space."""
     size = Size(max(size.width, canvas.size.width), max(size.height, canvas.size.height))

@@ -26,6 +26,7 @@ from proxy.core.transform.operations import (
     Rounded,
     Transform,
     effective,
+    is_translucent,
 )
 
 AcceptClass = frozenset[Format]
@@ -110,9 +111,9 @@ def _universal(transform: Transform, facts: Facts) -> Format:
     for command in outline(ops, _NO_LIMIT_PX, size):
         match command:
             case Embed(background=background):
-                has_alpha = has_alpha or (background is not None and background.alpha < _OPAQUE)
+                has_alpha = has_alpha or is_translucent(background)
             case Rotation(background=background):
-                has_alpha = has_alpha or background.alpha < _OPAQUE
+                has_alpha = has_alpha or is_translucent(background)
             case Opacity() | Rounded() | Ellipse():
                 has_alpha = True
             case Flatten():
@@ -130,15 +131,12 @@ def _may_have_alpha(ops: Iterable[Operation], *, has_alpha: bool) -> bool:
                 has_alpha = any(_may_have_alpha(branch, has_alpha=has_alpha) for branch in branches)
             case Flatten():
                 has_alpha = False
-            case Extend(repeats_edges=True):
-                pass
             case Opacity() | Rounded() | Ellipse():
                 has_alpha = True
             case Extend() | Pad() | Rotate() | Resize(fit=Fit.CONTAIN):
-                has_alpha = has_alpha or op.background.alpha < _OPAQUE
+                has_alpha = has_alpha or is_translucent(op.background)
     return has_alpha
 
 
-_OPAQUE = 255
 _SMALL_DRAWING_PX = 100
 _NO_LIMIT_PX = 1_000_000

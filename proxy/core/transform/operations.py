@@ -133,9 +133,27 @@ class Colour:
         return Colour(red, green, blue)
 
 
+OPAQUE = 255
+"""The alpha of what covers all below it."""
 WHITE = Colour(255, 255, 255)
 BLACK = Colour(0, 0, 0)
 TRANSPARENT = Colour(0, 0, 0, 0)
+
+
+class Backdrop(StrEnum):
+    """What fills the space around a picture, made of the picture itself: the pixels of its nearest edge; the picture blurred and
+    as large as the space; or its most common colour, which an animation has of its first page."""
+
+    EDGES = "edges"
+    BLURRED = "blurred"
+    DOMINANT = "dominant"
+
+
+Background = Colour | Backdrop
+
+
+def is_translucent(background: Background) -> bool:
+    return isinstance(background, Colour) and background.alpha < OPAQUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +173,7 @@ class Resize:
     fit: Fit = Fit.INSIDE
     enlarge: Enlarge = Enlarge.NEVER
     gravity: Gravity = CENTER
-    background: Colour = WHITE
+    background: Background = WHITE
     min_width_px: int | None = None
     min_height_px: int | None = None
     max_width_px: int | None = None
@@ -188,14 +206,13 @@ class Crop:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extend:
     """Embeds the canvas in a larger one of at least this size, or of this `ratio`, width to height; `gravity` divides
-    the free space. With `repeats_edges` that has the pixels of the nearest edge, and not `background`."""
+    the free space."""
 
     width_px: int | None = None
     height_px: int | None = None
     ratio: Fraction | None = None
     gravity: Gravity = CENTER
-    background: Colour = TRANSPARENT
-    repeats_edges: bool = False
+    background: Background = TRANSPARENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,10 +223,10 @@ class Pad:
     right_px: int = 0
     bottom_px: int = 0
     left_px: int = 0
-    background: Colour = TRANSPARENT
+    background: Background = TRANSPARENT
 
     @classmethod
-    def around(cls, width_px: int, background: Colour) -> "Pad":
+    def around(cls, width_px: int, background: Background) -> "Pad":
         """The same on all sides."""
         return cls(
             top_px=width_px, right_px=width_px, bottom_px=width_px, left_px=width_px, background=background
@@ -727,8 +744,6 @@ def simplified(op: Operation) -> Operation:
                 )
             is_whole = op.width is None and op.height is None and op.ratio is None
             return Crop() if is_whole and not isinstance(op.at, Offset) else op
-        case Extend(repeats_edges=True):
-            return replace(op, background=TRANSPARENT)
         case _:
             return op
 

@@ -7,6 +7,7 @@ pixels, fractions and encoder settings and no URL parameters, so that every dial
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from proxy.core.image.faces import Faces
 from proxy.core.image.formats import TRAITS, Format
@@ -156,7 +157,7 @@ def _padded_as_one(ops: tuple[Operation, ...]) -> tuple[Operation, ...]:
         match found[-1:], op:
             case (
                 [Resize(fit=Fit.INSIDE, ratio=None) as resize],
-                Extend(width_px=int(), height_px=int(), ratio=None, repeats_edges=False),
+                Extend(width_px=int(), height_px=int(), ratio=None),
             ) if (resize.width, resize.height) == (op.width_px, op.height_px) and _is_extendable(resize):
                 found[-1] = replace(resize, fit=Fit.CONTAIN, gravity=op.gravity, background=op.background)
             case _:
@@ -236,12 +237,10 @@ def _resolved(op: Operation, transform: Transform, limit_px: int, has_alpha: boo
     match op:
         case Resize():
             op = boxed(op, transform.dpr_percent or 100, limit_px)
-            is_opaque = has_alpha or op.background == WHITE
-            return op if is_opaque else replace(op, background=op.background.on_white)
+            return op if has_alpha or op.background == WHITE else _on_white(op)
         case Extend() | Pad():
-            op = enlarged(op, transform.dpr_percent or 100)
-            is_unfilled = isinstance(op, Extend) and op.repeats_edges
-            return op if has_alpha or is_unfilled else replace(op, background=op.background.on_white)
+            larger = enlarged(op, transform.dpr_percent or 100)
+            return larger if has_alpha else _on_white(larger)
         case Overlay():
             return layered(op, transform.dpr_percent or 100)
         case Flatten(colour):
@@ -254,6 +253,14 @@ def _resolved(op: Operation, transform: Transform, limit_px: int, has_alpha: boo
             )
         case _:
             return op
+
+
+_Filled = TypeVar("_Filled", bound=Resize | Extend | Pad)
+
+
+def _on_white(op: _Filled) -> _Filled:
+    """`op` with the colour that its background has in a format without alpha."""
+    return replace(op, background=op.background.on_white) if isinstance(op.background, Colour) else op
 
 
 def _without_faces(op: Operation) -> Operation:

@@ -20,6 +20,7 @@ from proxy.core.transform.operations import (
     TRANSPARENT,
     WHITE,
     Adjust,
+    Background,
     Blur,
     Choice,
     Colour,
@@ -125,7 +126,7 @@ class _Policy:
                 last = kind
             yield granted
 
-    def check_colour(self, colour: Colour | None) -> None:
+    def check_colour(self, colour: Background | None) -> None:
         """Raises ColourNotAllowed."""
         of_presets = {self.of_presets.background, *(resize.background for resize in self._of_presets())}
         if colour is not None and colour not in _ALWAYS | self.colours | of_presets:

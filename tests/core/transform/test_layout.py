@@ -17,6 +17,7 @@ from proxy.core.transform.lengths import Part, Sum, length
 from proxy.core.transform.operations import (
     CENTER,
     TRANSPARENT,
+    Backdrop,
     Blur,
     Colour,
     Crop,
@@ -62,7 +63,7 @@ WHOLE = Box(0, 0, 1000, 500)
         ("w_300,h_300,c_fill", [Load(WHOLE, Size(600, 300)), Cut(Box(150, 0, 300, 300))]),
         (
             "w_300,ext_300x300:edges,b_f00",
-            [Load(WHOLE, Size(300, 150)), Embed(Size(300, 300), 0, 75, None)],
+            [Load(WHOLE, Size(300, 150)), Embed(Size(300, 300), 0, 75, Backdrop.EDGES)],
         ),
         ("if_w_gt_900~w_400~if_end", [Load(WHOLE, Size(400, 200))]),
         ("if_w_gt_1000~w_400~if_end", [Load(WHOLE, Size(1000, 500))]),

@@ -19,6 +19,8 @@ from proxy.core.transform.operations import (
     WHITE,
     AsStored,
     Auto,
+    Backdrop,
+    Background,
     Choice,
     Colour,
     Crop,
@@ -65,7 +67,7 @@ class Branch(StrEnum):
 class Component(NamedTuple):
     """A named tuple, because a frozen dataclass of so many fields takes ten times as long to make; fields are given by name.
     `ratio` is width to height; `left` and `top` are the corner of a crop; `padding_px` is clockwise from the top.
-    `background` is the colour of `fit`, `extend` and `padding_px`. `preset` names a preset whose fields apply where they
+    `background` fills the space of `fit`, `extend` and `padding_px`; an `extend` of the edges has its own. `preset` names a preset whose fields apply where they
     are not set here. A component with a `branch` has no other field: the components up to the next mark are applied if the
     condition holds. `disposition` is the value of Content-Disposition; it is no part of a Transform."""
 
@@ -87,7 +89,7 @@ class Component(NamedTuple):
     max_height_px: int | None = None
     extend: Extend | None = None
     padding_px: tuple[int, int, int, int] | None = None
-    background: Colour | None = None
+    background: Background | None = None
     turn: Turn | TurnToShape | None = None
     effects: tuple[Effect, ...] | None = None
     layers: tuple[Overlay, ...] | None = None
@@ -112,8 +114,8 @@ class Component(NamedTuple):
         found += [self.trim] if self.trim else []
         found += self._sizing()
         if self.extend:
-            own = self.extend.background if self.extend.repeats_edges else background
-            found.append(replace(self.extend, background=own))
+            has_edges = self.extend.background is Backdrop.EDGES
+            found.append(self.extend if has_edges else replace(self.extend, background=background))
         if self.padding_px:
             top, right, bottom, left = self.padding_px
             found.append(
@@ -212,9 +214,11 @@ def _up_to_mark(
                 ops.append(Choice(condition, then, otherwise))
             case Branch() as mark:
                 return tuple(ops), mark
-        for name in (*OUTPUT_FIELDS, "background"):
+        for name in OUTPUT_FIELDS:
             if (value := getattr(component, name)) is not None:
                 output[name] = value
+        if isinstance(component.background, Colour):
+            output["background"] = component.background
         ops += component.ops()
     return tuple(ops), None
 
@@ -225,13 +229,16 @@ def components_of(transform: Transform) -> tuple[Component, ...]:
     _append(components, transform.ops)
     if components[-1].branch is not None:
         components.append(Component())
-    set_last = next((each.background for each in reversed(components) if each.background is not None), None)
+    backgrounds = [each.background for each in components if isinstance(each.background, Colour)]
+    set_last = backgrounds[-1] if backgrounds else None
     if flattening(set_last) != flattening(transform.background):
         if components[-1].ops():
             # There `background` may be the colour of padding too.
             components.append(Component())
         components[-1] = components[-1]._replace(background=transform.background or WHITE)
     elif transform.background is not None and set_last is None:
+        if components[-1].background is not None:
+            components.append(Component())
         components[-1] = components[-1]._replace(background=transform.background)
     components[-1] = components[-1]._replace(
         format=transform.format,
@@ -292,16 +299,14 @@ def _with(component: Component, op: SingleOperation) -> Component | None:
             if _is_padded(component):
                 return None
             extended = component._replace(extend=op)
-            return extended if op.repeats_edges else _coloured(extended, op.background)
+            return extended if op.background is Backdrop.EDGES else _filled(extended, op.background)
         case Pad():
             if not is_sized or component.padding_px or component.background or _is_padded(component):
                 return None
-            if component.extend and (
-                component.extend.repeats_edges or component.extend.background != op.background
-            ):
+            if component.extend and component.extend.background != op.background:
                 return None
             sides = (op.top_px, op.right_px, op.bottom_px, op.left_px)
-            return _coloured(component._replace(padding_px=sides), op.background)
+            return _filled(component._replace(padding_px=sides), op.background)
         case Turn() | TurnToShape():
             return component._replace(turn=op) if is_sized else None
         case Overlay():
@@ -317,7 +322,7 @@ def _is_padded(component: Component) -> bool:
     return component.fit is Fit.CONTAIN
 
 
-def _coloured(component: Component, background: Colour) -> Component:
+def _filled(component: Component, background: Background) -> Component:
     extend = component.extend and replace(component.extend, background=TRANSPARENT)
     return component._replace(extend=extend, background=_unless(background, WHITE))
 

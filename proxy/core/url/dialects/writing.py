@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from proxy.core.image.formats import Format
-from proxy.core.transform.operations import Auto
+from proxy.core.transform.operations import Auto, Background, Colour
 
 _T = TypeVar("_T")
 
@@ -24,6 +24,13 @@ def word(words: Mapping[str, _T], meaning: object) -> str:
         if known == meaning:
             return name
     raise NotWritable
+
+
+def plain(background: Background) -> Colour:
+    """A colour. Raises NotWritable for a background that is made of the picture."""
+    if not isinstance(background, Colour):
+        raise NotWritable
+    return background
 
 
 def pixels(length: object, none: str = "0") -> str:

@@ -19,7 +19,7 @@ from proxy.core.transform.operations import (
     Turn,
 )
 from proxy.core.url.dialects.cloudflare.readers import FITS, GRAVITIES
-from proxy.core.url.dialects.writing import NotWritable, pixels, suffix, word
+from proxy.core.url.dialects.writing import NotWritable, pixels, plain, suffix, word
 from proxy.core.url.target import encoded
 
 
@@ -52,7 +52,7 @@ def _options(op: Operation) -> Iterator[tuple[str, str]]:
             if op.gravity != CENTER:
                 yield "gravity", _gravity(op.gravity)
             if op.fit is Fit.CONTAIN:
-                yield "background", f"%23{op.background.hex}"
+                yield "background", f"%23{plain(op.background).hex}"
         case Flatten(colour):
             yield "background", f"%23{colour.hex}"
         case Turn.HFLIP | Turn.VFLIP:

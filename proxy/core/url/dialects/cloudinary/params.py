@@ -8,7 +8,10 @@ from collections.abc import Callable
 
 from proxy.core.errors import BadUrl, NotSupported, SourceNotAllowed
 from proxy.core.nearest import meant, named, nearest
-from proxy.core.transform.operations import Turn
+from proxy.core.transform.operations import (
+    Backdrop,
+    Turn,
+)
 from proxy.core.transform.quality_level import LEVELS, QualityLevel
 from proxy.core.url.dialects.cloudinary import effects as cloudinary_effects
 from proxy.core.url.dialects.cloudinary import flags as cloudinary_flags
@@ -143,8 +146,17 @@ def _border(requested: CloudinaryRequested, text: str) -> None:
     requested.here.border = border(text)
 
 
+_BACKDROPS = {
+    "blurred": Backdrop.BLURRED,
+    **dict.fromkeys(("auto", "auto:border", "auto:predominant"), Backdrop.DOMINANT),
+}
+
+
 def _background(requested: CloudinaryRequested, text: str) -> None:
-    requested.here.background = colour(text)
+    if text in _BACKDROPS:
+        requested.here.backdrop = _BACKDROPS[text]
+    else:
+        requested.here.background = colour(text)
 
 
 def _colour(requested: CloudinaryRequested, text: str) -> None:
@@ -292,11 +304,11 @@ PARAMS = (
     ),
     CloudinaryOption(
         names=("b",),
-        forms=("b_COLOUR", "b_rgb:RRGGBBAA"),
+        forms=("b_COLOUR", "b_rgb:RRGGBBAA", "b_blurred", "b_auto"),
         read=_background,
         support=Support.APPROXIMATED,
-        note="colours padding and, if opaque, transparency; padding is white without it; `auto`, `blurred` and"
-        " `gen_fill` are refused",
+        note="colours padding and, if opaque, transparency; padding is white without it; `blurred` is the picture"
+        " itself, blurred, and `auto` its most common colour, also for `auto:border`; strengths, gradients and `gen_fill` are refused",
     ),
     CloudinaryOption(names=("co",), forms=("co_COLOUR",), read=_colour, note="of `e_colorize`"),
     CloudinaryOption(

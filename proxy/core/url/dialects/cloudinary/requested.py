@@ -8,6 +8,7 @@ from typing import NamedTuple
 from proxy.core.errors import NotSupported
 from proxy.core.transform.lengths import Length
 from proxy.core.transform.operations import (
+    Backdrop,
     Colour,
     Effect,
     Ellipse,
@@ -56,6 +57,7 @@ class Parameters:
     turns: tuple[Turn | Rotate, ...] = ()
     trim: Trim | None = None
     background: Colour | None = None
+    backdrop: Backdrop | None = None
     colour: Colour | None = None
     effects: tuple[Callable[["Parameters"], Effect | None], ...] = ()
     opacity_percent: int = 100

@@ -34,7 +34,7 @@ from proxy.core.transform.operations import (
 from proxy.core.transform.quality_level import QualityLevel
 from proxy.core.url.dialects.cloudinary.operations import MODES
 from proxy.core.url.dialects.native.params import GRAVITIES
-from proxy.core.url.dialects.writing import NotWritable, pixels, suffix, word
+from proxy.core.url.dialects.writing import NotWritable, pixels, plain, suffix, word
 from proxy.core.url.target import encoded
 
 _MODES = {name: (mode.fit, mode.enlarge) for name, mode in MODES.items()}
@@ -71,7 +71,7 @@ def _component(op: Operation) -> Iterator[str]:
             if op.gravity != CENTER:
                 yield f"g_{word(GRAVITIES, op.gravity)}"
             if op.fit is Fit.CONTAIN:
-                yield f"b_rgb:{op.background.hex}"
+                yield f"b_rgb:{plain(op.background).hex}"
         case Crop(width=width, height=height, ratio=None, at=at):
             yield f"c_crop,w_{pixels(width)},h_{pixels(height)}"
             if isinstance(at, Offset):

@@ -60,9 +60,9 @@ PARAMETERS: tuple[Parameter, ...] = (
         support=_APPROXIMATED),
     row("fl", "flip", values.flip),
     row(
-        "bg", "background", values.colour,
+        "bg", "background", values.background,
         "The colour of padding, black without it, and behind transparency. A translucent one colours padding only. "
-        "blurred, dominant, gradient and genfill are always refused.",
+        "blurred is the picture itself; strengths, gradient and genfill are always refused.",
         support=_APPROXIMATED,
     ),
     row("bl", "blur", values.blur, "A radius is two sigmas. After the size.", support=_APPROXIMATED),

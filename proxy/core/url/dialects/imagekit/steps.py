@@ -12,6 +12,7 @@ from proxy.core.transform.operations import (
     CENTER,
     WHITE,
     Auto,
+    Background,
     Blur,
     Colour,
     Crop,
@@ -67,7 +68,7 @@ class Step:
     trim: Trim | None = None
     quarters: int = 0
     flip: Turn | None = None
-    background: Colour | None = None
+    background: Background | None = None
     contrast: Effect | None = None
     grayscale: Effect | None = None
     blur: Blur | None = None
@@ -124,7 +125,7 @@ class Step:
         for change in changes:
             if change is not None:
                 yield change
-        if self.background is not None and self.background.alpha == 255:
+        if isinstance(self.background, Colour) and self.background.alpha == 255:
             yield Flatten(self.background)
 
     def _sized(self, factor: Number) -> Iterator[Operation]:

@@ -15,7 +15,16 @@ from typing import Any, NamedTuple
 
 from proxy.core.errors import BadTransform, BadUrl, CalotypeError, NotSupported, UnknownRoute
 from proxy.core.nearest import meant, named, nearest
-from proxy.core.transform.operations import NOTHING, Auto, Choice, Effect, Operation, Transform, with_branches
+from proxy.core.transform.operations import (
+    NOTHING,
+    Auto,
+    Choice,
+    Colour,
+    Effect,
+    Operation,
+    Transform,
+    with_branches,
+)
 from proxy.core.url.dialects.component import MAX_EFFECTS, Component, components_of, transform_of
 from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported, UnsupportedValue
 from proxy.core.url.dialects.imagekit.parameters import BY_NAME, DOCUMENTED
@@ -226,7 +235,7 @@ def _transform(
             (output["format"],) = step.format
         if step.quality is not None:
             output["quality"] = step.quality
-        if step.background is not None:
+        if isinstance(step.background, Colour):
             output["background"] = step.background
     if percent:
         output["dpr_percent"] = percent

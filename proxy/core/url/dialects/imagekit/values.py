@@ -16,6 +16,8 @@ from proxy.core.transform.lengths import Length, is_negative
 from proxy.core.transform.operations import (
     CENTER,
     Auto,
+    Backdrop,
+    Background,
     Blur,
     Colour,
     Ellipse,
@@ -183,13 +185,17 @@ def flip(text: str) -> Turn:
 def colour(text: str) -> Colour:
     """RRGGBB, RGB, a name of CSS, or RRGGBBAA whose AA is the opacity in hundredths."""
     if text.startswith(("blurred", "dominant", "genfill", "gradient")):
-        raise UnsupportedValue("is not supported but with a colour")
+        raise UnsupportedValue("is not supported but with a colour, blurred or dominant")
     if _HEX.fullmatch(text):
         opaque = Colour.of_hex(text[:6])
         return opaque if len(text) <= 6 else replace(opaque, alpha=(int(text[6:]) * 255 + 50) // 100)
     if text not in NAMES:
         raise ValueError("must be RRGGBB, RRGGBBAA with AA from 00 to 99, or a colour of CSS")
     return NAMES[text]
+
+
+def background(text: str) -> Background:
+    return Backdrop(text) if text in ("blurred", "dominant") else colour(text)
 
 
 def blur(text: str) -> Blur:

@@ -21,7 +21,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.url.dialects.imagekit.steps import FITS
 from proxy.core.url.dialects.imagekit.values import FOCUS
-from proxy.core.url.dialects.writing import NotWritable, pixels, suffix, word
+from proxy.core.url.dialects.writing import NotWritable, pixels, plain, suffix, word
 from proxy.core.url.target import encoded
 
 _CROPS = {
@@ -56,7 +56,7 @@ def _step(op: Operation) -> Iterator[str]:
             if op.gravity != CENTER:
                 yield f"fo-{word(FOCUS, op.gravity)}"
             if op.fit is Fit.CONTAIN:
-                yield f"bg-{op.background.hex}"
+                yield f"bg-{plain(op.background).hex}"
         case Crop(width=width, height=height, ratio=None, at=at):
             yield f"w-{pixels(width)},h-{pixels(height)},cm-extract"
             if isinstance(at, Offset):

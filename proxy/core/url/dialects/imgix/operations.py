@@ -16,6 +16,7 @@ from proxy.core.transform.operations import (
     WHITE,
     AsStored,
     Auto,
+    Backdrop,
     Crop,
     Effect,
     Ellipse,
@@ -205,10 +206,10 @@ def _sized(
         if not isinstance(width, int) or not isinstance(height, int):
             raise UnsupportedValue("is not supported with parts of the original beside fit=clamp")
         inside = Resize(width=width, height=height, enlarge=Enlarge.ALLOW)
-        return [inside, *turns, *colours, Extend(width_px=width, height_px=height, repeats_edges=True)]
+        return [inside, *turns, *colours, Extend(width_px=width, height_px=height, background=Backdrop.EDGES)]
     if not is_box or of.fit not in ("fill", "fillmax"):
         return [*_fitted(of, width, height, factor), *turns, *colours]
-    background = of.fill_colour or of.background or WHITE
+    background = Backdrop.BLURRED if of.fill == "blur" else of.fill_colour or of.background or WHITE
     enlarge = Enlarge.ALLOW if of.fit == "fill" else Enlarge.NEVER
     if colours and isinstance(width, int) and isinstance(height, int):
         inside = Resize(width=width, height=height, enlarge=enlarge)

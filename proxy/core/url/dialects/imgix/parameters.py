@@ -201,7 +201,7 @@ PARAMETERS = (
         support=_APPROXIMATED,
     ),
     row(
-        "fill", "fill", fill, "blur, gen and gradient are always refused.", *_FILLED, support=_APPROXIMATED,
+        "fill", "fill", fill, "blur fills with the picture itself; gen and gradient are always refused.", *_FILLED, support=_APPROXIMATED,
     ),
     row("fill-color fillcolor", "fill_colour", colour, "", *_FILLED),
     row(

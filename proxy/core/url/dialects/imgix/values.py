@@ -65,9 +65,9 @@ def fit(text: str) -> str:
 
 
 def fill(text: str) -> str:
-    if text in ("blur", "gen", "generative", "gradient"):
-        raise UnsupportedValue("is not supported but with solid")
-    return choice("solid")(text)
+    if text in ("gen", "generative", "gradient"):
+        raise UnsupportedValue("is not supported but with solid and blur")
+    return choice("solid", "blur")(text)
 
 
 def crops(text: str) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from proxy.core.transform.operations import (
     Turn,
     UnsharpMask,
 )
-from proxy.core.url.dialects.writing import COLUMNS, ROWS, NotWritable, pixels, suffix, word
+from proxy.core.url.dialects.writing import COLUMNS, ROWS, NotWritable, pixels, plain, suffix, word
 from proxy.core.url.target import encoded
 
 _FITS = {
@@ -86,7 +86,7 @@ def _parameters(op: Operation) -> Iterator[tuple[str, str]]:
             if op.gravity != CENTER:
                 yield from _position(op.gravity)
             if op.fit is Fit.CONTAIN:
-                yield "bg", op.background.hex
+                yield "bg", plain(op.background).hex
         case Crop(width=int(width), height=int(height), ratio=None, at=Offset(int(x), int(y))):
             yield "rect", f"{x},{y},{width},{height}"
         case Flatten(colour):

@@ -22,7 +22,7 @@ from proxy.core.transform.operations import (
     Turn,
 )
 from proxy.core.url.dialects.imgproxy.values import GRAVITIES
-from proxy.core.url.dialects.writing import NotWritable, pixels, suffix, word
+from proxy.core.url.dialects.writing import NotWritable, pixels, plain, suffix, word
 from proxy.core.url.target import encoded
 
 _TYPES = {
@@ -67,13 +67,13 @@ def _options(op: Operation) -> Iterator[str]:
             if op.gravity != CENTER:
                 yield f"g:{_gravity(op.gravity)}"
             if op.fit is Fit.CONTAIN:
-                yield f"bg:{op.background.hex}"
+                yield f"bg:{plain(op.background).hex}"
         case Crop(width=width, height=height, ratio=None, at=(FocalPoint() | Smart() | Shifted()) as at):
             yield f"c:{pixels(width)}:{pixels(height)}:{_gravity(at)}"
         case Pad():
             yield f"pd:{op.top_px}:{op.right_px}:{op.bottom_px}:{op.left_px}"
-            if op.background.alpha:
-                yield f"bg:{op.background.hex}"
+            if plain(op.background).alpha:
+                yield f"bg:{plain(op.background).hex}"
         case Flatten(colour):
             yield f"bg:{colour.hex}"
         case Turn():

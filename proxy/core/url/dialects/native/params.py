@@ -23,6 +23,8 @@ from proxy.core.transform.operations import (
     WHITE,
     Adjust,
     Auto,
+    Backdrop,
+    Background,
     Blur,
     Colour,
     Effect,
@@ -286,7 +288,7 @@ def _sides(value: str) -> tuple[int, int, int, int]:
 
 def _extend(value: str) -> Extend:
     if value.endswith(_EDGES):
-        return replace(_extend(value.removesuffix(_EDGES)), repeats_edges=True)
+        return replace(_extend(value.removesuffix(_EDGES)), background=Backdrop.EDGES)
     box, _, gravity = value.partition(":")
     width, mark, height = box.partition("x")
     if mark and (width or height):
@@ -312,7 +314,7 @@ def _extend_text(extend: Extend) -> str:
     size = f"{extend.width_px or ''}x{extend.height_px or ''}"
     box = size if extend.ratio is None else _ratio_text(extend.ratio)
     gravity = "" if extend.gravity == CENTER else f":{_gravity_text(extend.gravity)}"
-    return f"{box}{gravity}{_EDGES if extend.repeats_edges else ''}"
+    return f"{box}{gravity}{_EDGES if extend.background is Backdrop.EDGES else ''}"
 
 
 def _stored(value: str) -> bool:
@@ -391,12 +393,22 @@ def _qualities_text(qualities: Sequence[tuple[Format | None, int]]) -> str:
     return ":".join(f"{quality}" if kind is None else f"{kind}:{quality}" for kind, quality in qualities)
 
 
-def colour(value: str) -> Colour:
-    """The colour of a `b_` value. Raises ValueError."""
+def _background(value: str) -> Background:
+    return Backdrop(value) if value in tuple(Backdrop) else colour(value, f", or {', '.join(Backdrop)}")
+
+
+def _background_text(background: object) -> str:
+    return background.hex if isinstance(background, Colour) else f"{background}"
+
+
+def colour(value: str, others: str = "") -> Colour:
+    """The colour of a value, for which there may be `others`. Raises ValueError."""
     if value in COLOURS:
         return COLOURS[value]
     if not _HEX.fullmatch(value):
-        raise ValueError("must be rgb, rrggbb or rrggbbaa in hexadecimal, white, black or transparent")
+        raise ValueError(
+            f"must be rgb, rrggbb or rrggbbaa in hexadecimal, white, black or transparent{others}"
+        )
     return Colour.of_hex(value)
 
 
@@ -676,8 +688,8 @@ PATH: dict[str, Param] = {
     ),
     "b": Param(
         field="background",
-        read=colour,
-        write=lambda of: _if_set(of.background, lambda colour_: colour_.hex),
+        read=_background,
+        write=lambda of: _if_set(of.background, _background_text),
     ),
     "a": Param(
         field="turn",

@@ -22,7 +22,7 @@ from proxy.core.transform.operations import (
     Turn,
 )
 from proxy.core.url.dialects.next.ipx_modifiers import POSITIONS
-from proxy.core.url.dialects.writing import NotWritable, pixels, suffix, word
+from proxy.core.url.dialects.writing import NotWritable, pixels, plain, suffix, word
 from proxy.core.url.target import encoded
 
 
@@ -52,7 +52,7 @@ def _modifiers(op: Operation) -> Iterator[str]:
             if op.gravity != CENTER:
                 yield f"position_{word(POSITIONS, op.gravity).replace(' ', '%20')}"
             if op.fit is Fit.CONTAIN:
-                yield f"b_{op.background.hex}"
+                yield f"b_{plain(op.background).hex}"
         case Crop(width=width, height=height, ratio=None, at=Offset(x, y)):
             yield f"extract_{pixels(x)}_{pixels(y)}_{pixels(width)}_{pixels(height)}"
         case Flatten(colour):

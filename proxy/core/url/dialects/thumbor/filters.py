@@ -19,6 +19,8 @@ from proxy.core.transform.lengths import Length, Part
 from proxy.core.transform.operations import (
     TRANSPARENT,
     Adjust,
+    Backdrop,
+    Background,
     Blur,
     Colorize,
     Colour,
@@ -350,12 +352,14 @@ def _convolution(options: ThumborOptions, arguments: Sequence[str]) -> None:
     options.steps.append(Convolve(columns, divisor or 1, tuple(weights)))
 
 
+_BACKDROPS: dict[str, Background] = {"auto": Backdrop.DOMINANT, "blur": Backdrop.BLURRED}
+
+
 def _fill(options: ThumborOptions, arguments: Sequence[str]) -> None:
     _count(arguments, 1, 2)
-    if arguments[0].lower() in ("auto", "blur"):
-        raise NotSupported("filter fill takes a colour; auto and blur are not supported")
-    colour = _colour(arguments[0], "fill")
-    options.background = colour
+    colour = _BACKDROPS.get(arguments[0].lower()) or _colour(arguments[0], "fill")
+    if isinstance(colour, Colour):
+        options.background = colour
     options.steps.append(Fill(colour, len(arguments) == 2 and arguments[1].lower() in _TRUE))
 
 
@@ -509,7 +513,7 @@ _FILTERS = (
         names=("fill",),
         read=_fill,
         note="a colour pads the box of fit-in, and is what transparency is composited on where the format has none; auto"
-        " and blur are refused",
+        " pads with the most common colour, where thumbor takes the mean, and blur with the picture itself",
     ),
     Filter(names=("background_color",), read=_background_color),
     Filter(names=("padding",), read=_pad, note="of imagor"),

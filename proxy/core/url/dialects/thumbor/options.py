@@ -14,6 +14,7 @@ from proxy.core.errors import BadTransform
 from proxy.core.image.formats import Format
 from proxy.core.transform.lengths import WHOLE, Length, Part
 from proxy.core.transform.operations import (
+    Background,
     Colour,
     Crop,
     FocalPoint,
@@ -34,7 +35,7 @@ _FILTERS = "filters:"
 class Fill:
     """Embeds the picture in the requested size; `flattens` composites transparency on the colour too."""
 
-    colour: Colour
+    colour: Background
     flattens: bool
 
 

@@ -17,6 +17,7 @@ from proxy.core.nearest import named
 from proxy.core.transform.lengths import Relative
 from proxy.core.transform.operations import (
     Auto,
+    Colour,
     Crop,
     Enlarge,
     Extend,
@@ -256,7 +257,7 @@ def _fill(ops: list[Operation], options: ThumborOptions, fill: Fill) -> None:
                 )
             case _ if (width or height) and not options.no_upscale:
                 ops.append(Extend(width_px=width, height_px=height, background=fill.colour))
-    if fill.flattens:
+    if fill.flattens and isinstance(fill.colour, Colour):
         ops.append(Flatten(fill.colour))
     if options.padding_px is not None:
         left, top, right, bottom = options.padding_px

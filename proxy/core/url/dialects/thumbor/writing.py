@@ -24,7 +24,7 @@ from proxy.core.transform.operations import (
     Transform,
     Turn,
 )
-from proxy.core.url.dialects.writing import COLUMNS, ROWS, NotWritable, pixels, suffix
+from proxy.core.url.dialects.writing import COLUMNS, ROWS, NotWritable, pixels, plain, suffix
 from proxy.core.url.target import encoded
 
 _ROTATIONS = {Turn.R90: 270, Turn.R180: 180, Turn.R270: 90}
@@ -78,7 +78,7 @@ def _of_size(op: Resize) -> Iterator[str]:
     elif not enlarges:
         yield "no_upscale()"
     if op.fit is Fit.CONTAIN:
-        yield f"fill({op.background.hex})"
+        yield f"fill({plain(op.background).hex})"
 
 
 def _filter(op: Operation) -> str:

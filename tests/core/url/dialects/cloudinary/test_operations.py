@@ -315,7 +315,7 @@ def test_what_has_no_effect_is_reported(transformation: str, names: list[str]) -
         ("a_auto_right,w_30", "auto_right"),
         ("dpr_0", "parameter dpr must be"),
         ("dpr_11", "parameter dpr must be"),
-        ("b_auto", "parameter b must be"),
+        ("b_auto:predominant_gradient", "parameter b must be"),
         ("o_101", "parameter o must"),
         ("r_1:2:3:4:5", "parameter r must be max, or one to four radii"),
         ("r_10000", "parameter r must"),

@@ -336,7 +336,7 @@ def test_errors_name_the_parameter(transformation: str, text: str) -> None:
                 ),
                 *(
                     "bo_5px_dashed_red",
-                    "b_auto",
+                    "b_gen_fill",
                     "g_custom",
                     "c_new",
                     "c_imagga_crop,w_3",

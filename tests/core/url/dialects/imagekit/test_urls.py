@@ -189,7 +189,7 @@ POLISHING = ["lo-true", "md-true", "cp-true", "e-upscale", "e-retouch"]
 CHANGING = [
     "r-1_2", "b-5", "o-50", "cr-FF0000_50", "l-image,i-logo.png,w-9,l-end", "l-text,i-Hi,fs-9,l-end",
     "if-ar_gt_1,w-9,if-else,w-8,if-end", "e-shadow", "e-gradient-ld-top", "e-bgremove", "e-changebg-prompt-x",
-    "oi-logo.png", "ot-Hello", "w-9,h-9,fo-custom", "w-9,h-9,fo-car", "w-9,h-9,fo-face,z-2", "rt-45", "bg-blurred",
+    "oi-logo.png", "ot-Hello", "w-9,h-9,fo-custom", "w-9,h-9,fo-car", "w-9,h-9,fo-face,z-2", "rt-45", "bg-blurred_10_5",
     "raw-x",
 ]  # fmt: skip
 

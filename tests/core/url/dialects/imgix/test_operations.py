@@ -15,6 +15,7 @@ from proxy.core.transform.operations import (
     Adjust,
     AsStored,
     Auto,
+    Backdrop,
     Blur,
     Colour,
     Crop,
@@ -266,7 +267,7 @@ def contain(enlarge: Enlarge, background: Colour = WHITE) -> Resize:
     ("query", "expected"),
     [
         ("fit=fill", [contain(Enlarge.ALLOW)]),
-        ("fit=clamp", [Resize(width=400, height=300, enlarge=Enlarge.ALLOW), Extend(width_px=400, height_px=300, repeats_edges=True)]),
+        ("fit=clamp", [Resize(width=400, height=300, enlarge=Enlarge.ALLOW), Extend(width_px=400, height_px=300, background=Backdrop.EDGES)]),
         ("fit=fill&fill=solid&fill-color=f00", [contain(Enlarge.ALLOW, RED)]),
         ("fit=fill&bg=f00", [contain(Enlarge.ALLOW, RED), Flatten(RED)]),
         ("fit=fill&bg=f00&fill-color=white", [contain(Enlarge.ALLOW), Flatten(RED)]),

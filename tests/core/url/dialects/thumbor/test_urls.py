@@ -495,7 +495,7 @@ REFUSED = (
     *("colorize(1,2,3,nocolour)", "curve(a)", "modulate(1,2,3)", "red_eye()", "extract_focal()", "frame(a)"),
     *("image(a)", "label(a)", "text(a,1,2)", "redact()", "redact_oval(blur,20)", "draw_detections()"),
     *("rotate(45)", "round_corner(5|6)", "to_colorspace(p3)"),
-    *("fill(auto)", "fill(blur)", "fill(nocolour)", "background_color(1)", "padding(x,1)", "saturation(-1)"),
+    *("fill(nocolour)", "background_color(1)", "padding(x,1)", "saturation(-1)"),
     "distributed_collage()",
 )
 
