@@ -400,6 +400,12 @@ class MountSection(Section):
     cache_tags: bool = False
     """true: answers have the headers Cache-Tag and Surrogate-Key, so that a CDN can purge all answers of an original;
     see [purge]."""
+    fallback: str = ""
+    """Key of an original of source that is shown where the original of a URL does not exist, such as missing.png. Empty: none."""
+    fallback_status: Literal[200, 404] = 200
+    """Status of such a response."""
+    fallback_max_age: Seconds = _written("1m")
+    """max-age of such a response."""
     watermark: str = ""
     """Key of an original of source that is drawn over every variant, such as logo.png. No URL removes it, and /original/ is
     refused. Empty: none."""

@@ -28,7 +28,7 @@ from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.dialects.dialect import Unsupported
 from proxy.core.url.dialects.native.params import GRAVITIES, colour
 from proxy.core.url.dialects.registry import DIALECTS
-from proxy.core.url.mounts import Mount, MountWatermark, RemoteSource, Rules
+from proxy.core.url.mounts import Fallback, Mount, MountWatermark, RemoteSource, Rules
 from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, S3Location, WebLocation
 from proxy.core.url.upstream import Upstream
 from proxy.edge.admin.auth import AdminAuth
@@ -106,6 +106,7 @@ def mounts(settings: Settings) -> list[Mount]:
             upstream=_upstream_of(mount),
             cache_tags=mount.cache_tags,
             watermark=_watermark_of(settings, name, mount),
+            fallback=_fallback_of(settings, name, mount),
             remote=RemoteSource(mount.remote, _location_of(settings, mount.remote)) if mount.remote else None,
         )
         for name, mount in settings.named_mounts().items()
@@ -116,10 +117,7 @@ def mounts(settings: Settings) -> list[Mount]:
 def _watermark_of(settings: Settings, name: str, mount: MountSection) -> MountWatermark | None:
     if not mount.watermark:
         return None
-    try:
-        key = _location_of(settings, mount.source).key_for(mount.watermark)
-    except CalotypeError as failure:
-        raise ConfigError(f"mounts.{name}.watermark: {failure.detail}") from None
+    original = _original_of(settings, name, mount, "watermark")
     at = GRAVITIES[mount.watermark_position]
     assert isinstance(at, FocalPoint)
     operation = Watermark(
@@ -129,7 +127,23 @@ def _watermark_of(settings: Settings, name: str, mount: MountSection) -> MountWa
         mount.watermark_opacity,
         mount.watermark_least_width,
     )
-    return MountWatermark(OriginalRef(mount.source, key), operation)
+    return MountWatermark(original, operation)
+
+
+def _fallback_of(settings: Settings, name: str, mount: MountSection) -> Fallback | None:
+    if not mount.fallback:
+        return None
+    original = _original_of(settings, name, mount, "fallback")
+    return Fallback(original, mount.fallback_status, int(mount.fallback_max_age))
+
+
+def _original_of(settings: Settings, name: str, mount: MountSection, field: str) -> OriginalRef:
+    """The original whose key is in a field of a mount. Raises ConfigError."""
+    try:
+        key = _location_of(settings, mount.source).key_for(getattr(mount, field))
+    except CalotypeError as failure:
+        raise ConfigError(f"mounts.{name}.{field}: {failure.detail}") from None
+    return OriginalRef(mount.source, key)
 
 
 def _upstream_of(mount: MountSection) -> Upstream | None:

@@ -150,7 +150,7 @@ async def test_the_extension_is_the_format(node: Running) -> None:
     ("url", "status", "reason"),
     [
         ("/cl/demo/image/upload/w_x/photo.jpg", 400, "parameter w must"),
-        ("/cl/demo/image/upload/l_text:Arial_20:Hi/photo.jpg", 400, "parameter l is not supported"),
+        ("/cl/demo/image/upload/l_video:dog/photo.jpg", 400, "parameter l is not supported"),
         ("/cl/demo/video/upload/a.mp4", 400, "assets of type video are not supported"),
         ("/cl/demo/image/nonsense/photo.jpg", 400, "the delivery type"),
         ("/cl/demo/image/upload/w_9/missing%C3%A4.jpg", 404, "missing?.jpg"),

@@ -45,6 +45,10 @@ class VariantRequest:
         of_others = 1 + len(self.alternatives) + len(self.transform.further)
         return bool(self.defaults) and len(freshness) > of_others
 
+    def is_last_default(self, freshness: Sequence[Freshness]) -> bool:
+        """Whether such a picture is the last of `defaults`."""
+        return self.is_default(freshness) and len(freshness) == len(self.refs)
+
     @property
     def version(self) -> str | None:
         """The version in the URL; it does not change the variant."""

@@ -54,7 +54,10 @@ class Interpreted:
     @property
     def defaults(self) -> tuple[OriginalRef, ...]:
         """The originals to look for, in order, if none of the others exists."""
-        return tuple(map(self.mount.ref, self.parsed.defaults)) if isinstance(self.parsed, VariantUrl) else ()
+        if not isinstance(self.parsed, VariantUrl):
+            return ()
+        of_url = tuple(map(self.mount.ref, self.parsed.defaults))
+        return of_url if self.mount.fallback is None else (*of_url, self.mount.fallback.original)
 
     @property
     def restrictions(self) -> Restrictions:

@@ -47,6 +47,14 @@ class MountWatermark(NamedTuple):
     operation: Watermark
 
 
+class Fallback(NamedTuple):
+    """The original that a mount shows in place of one that does not exist, and the status and lifetime of such a response."""
+
+    original: OriginalRef
+    status: int
+    max_age_s: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
     """One tenant, in one dialect: a table with several dialects is several mounts with one name.
@@ -79,6 +87,7 @@ class Mount:
     upstream: Upstream | None = None
     cache_tags: bool = False
     watermark: MountWatermark | None = None
+    fallback: Fallback | None = None
 
     def layered(self, transform: Transform) -> Transform:
         """`transform` with the originals of its layers, and with the watermark, if there is one and it draws a picture; no URL

@@ -14,7 +14,7 @@ from proxy.core.transform.negotiate import AcceptClass
 from proxy.core.transform.operations import Auto, Transform
 from proxy.core.url.diagnostics import notices
 from proxy.core.url.interpret import Interpreted
-from proxy.core.url.mounts import Rules
+from proxy.core.url.mounts import Fallback, Rules
 from proxy.core.url.notice import Notice, notice_list
 from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, VariantUrl
 from proxy.core.url.signing import UNRESTRICTED, Restrictions
@@ -33,6 +33,7 @@ class CompiledUrl:
     caching: responses.CachingHeaders
     restrictions: Restrictions
     document: InfoDocument | None = None
+    fallback: Fallback | None = None
     delivery: Delivery | None = None
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
     head: bytes = b""
@@ -75,7 +76,7 @@ def compiled_url(
         of_dialect=mount.dialect.success_headers,
         tags=answer_tags(mount.name, request.refs) if mount.cache_tags else (),
     )
-    return CompiledUrl(mount.name, unsigned_target, request, caching, restrictions, document)
+    return CompiledUrl(mount.name, unsigned_target, request, caching, restrictions, document, mount.fallback)
 
 
 def original_caching(

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 
 import structlog
 from aiohttp import hdrs, web
@@ -277,8 +278,12 @@ class PublicHandler:
             delivery = replace(delivery, key=delivery.key._replace(digest=digest))
             variant = variant and replace(variant, body=compiled.document.make(variant.body))
         caching = compiled.caching if compiled.restrictions is UNRESTRICTED else self._caching(compiled)
+        status = HTTPStatus.OK
         if delivery.provisional or compiled.request.is_default(delivery.freshness):
-            caching = caching.within(responses.PROVISIONAL_CACHE_S)
+            max_age_s = responses.PROVISIONAL_CACHE_S
+            if compiled.fallback and compiled.request.is_last_default(delivery.freshness):
+                status, max_age_s = HTTPStatus(compiled.fallback.status), compiled.fallback.max_age_s
+            caching = caching.within(max_age_s)
             headers = responses.picture_headers(delivery, caching)
         elif delivery is compiled.delivery:
             headers = compiled.headers
@@ -292,15 +297,18 @@ class PublicHandler:
             headers = compiled.headers
         if compiled.document and hdrs.CONTENT_TYPE in headers:
             headers[hdrs.CONTENT_TYPE] = compiled.document.mime
-        return responses.picture(
+        answer = responses.picture(
             delivery,
             variant,
             caching,
             headers,
-            range_header=range_of(request),
+            range_header=range_of(request) if status == HTTPStatus.OK else None,
             if_range=request.headers.get(hdrs.IF_RANGE),
             total_s=self._clock() - began_s,
         )
+        if answer.status == HTTPStatus.OK:
+            answer.set_status(status)
+        return answer
 
     def _mount_host(self, named: str) -> str:
         """The request's host if a mount has it, else `*`: clients must not fill the memo with invented names."""
