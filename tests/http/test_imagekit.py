@@ -111,7 +111,9 @@ async def test_sizes_and_formats(node: Running, steps: str, size: tuple[int, int
     ("url", "status"),
     [
         ("/demo/tr:w-x/photo.jpg", 400),
-        ("/demo/tr:l-image,i-logo.png,l-end/photo.jpg", 400),
+        ("/demo/tr:l-image,i-photo.jpg,w-9,l-end/photo.jpg", 200),
+        ("/demo/tr:l-image,i-logo.png,l-end/photo.jpg", 404),
+        ("/demo/tr:l-video,i-a.mp4,l-end/photo.jpg", 400),
         ("/demo/tr:f-mp4/photo.jpg", 415),
         ("/demo/tr:w-9/missing.jpg", 404),
         ("/demo/tr:w-9,di-no@@such.jpg/missing.jpg", 404),

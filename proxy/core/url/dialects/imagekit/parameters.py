@@ -4,7 +4,7 @@ docs/dialects/imagekit.md is made from this table.
 """
 
 from proxy.core.transform.operations import Adjust, Remap, Tone
-from proxy.core.url.dialects.dialect import Support
+from proxy.core.url.dialects.dialect import DocumentedOption, Support
 from proxy.core.url.dialects.imagekit import values
 from proxy.core.url.dialects.parameter import (
     Parameter,
@@ -90,7 +90,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     *ignored("The node answers pictures only.", "pg", "dn", "so", "eo", "du", "sr", "vc", "ac"),
     *polishing("e-upscale", "e-retouch"),
     *showing(
-        *("o", "al", "cr", "l", "if", "e-shadow", "e-gradient", "e-distort", "e-colorize", "e-bgremove"),
+        *("o", "al", "cr", "if", "e-shadow", "e-gradient", "e-distort", "e-colorize", "e-bgremove"),
         *("e-removedotbg", "e-changebg", "e-edit", "e-genvar", "e-dropshadow"),
         *("oi", "ot", "ote", "ofo", "oh", "ow", "ox", "oy", "oit", "oiar", "oibg", "oib", "oic", "oidpr", "oiq", "oicm"),
         *("otbg", "otc", "otf", "oti", "otp", "ots", "ott", "otw", "otia", "oa", "or", "obg", "ob", "lm", "raw"),
@@ -100,4 +100,13 @@ PARAMETERS: tuple[Parameter, ...] = (
 
 BY_NAME = {name: parameter for parameter in PARAMETERS for name in parameter.names}
 
-DOCUMENTED = documented(PARAMETERS)
+DOCUMENTED = (
+    *documented(PARAMETERS),
+    DocumentedOption(
+        names=("l-image", "l-text"),
+        support=_APPROXIMATED,
+        note="Up to l-end, after the rest of its step. A picture has i or ie, w and h, which stretch it if both are given, lx and ly,"
+        " lfo and o; `i-ik_canvas` is a rectangle in the colour of bg. A text has i or ie, ff, fs, co, bg, pa, ia, w, where it wraps, and"
+        " tg with b, i and strikethrough; its font must be one of the node's. Nested layers and effects of a layer are refused.",
+    ),
+)

@@ -26,6 +26,7 @@ from proxy.core.transform.operations import (
     Gravity,
     Offset,
     Operation,
+    Overlay,
     Pad,
     Resize,
     Rounded,
@@ -76,6 +77,7 @@ class Step:
     unsharp_mask: UnsharpMask | None = None
     shape: Rounded | Ellipse | None = None
     border: Pad | None = None
+    layers: tuple[Overlay, ...] = ()
     format: tuple[Format | Auto | None] | None = None
     quality: int | None = None
     preset: str = ""
@@ -127,6 +129,7 @@ class Step:
                 yield change
         if isinstance(self.background, Colour) and self.background.alpha == 255:
             yield Flatten(self.background)
+        yield from self.layers
 
     def _sized(self, factor: Number) -> Iterator[Operation]:
         if not self.has_side:

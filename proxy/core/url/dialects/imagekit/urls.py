@@ -22,11 +22,13 @@ from proxy.core.transform.operations import (
     Colour,
     Effect,
     Operation,
+    Overlay,
     Transform,
     with_branches,
 )
 from proxy.core.url.dialects.component import MAX_EFFECTS, Component, components_of, transform_of
 from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported, UnsupportedValue
+from proxy.core.url.dialects.imagekit.layers import without_layers
 from proxy.core.url.dialects.imagekit.parameters import BY_NAME, DOCUMENTED
 from proxy.core.url.dialects.imagekit.signatures import sign, unsigned, verify
 from proxy.core.url.dialects.imagekit.steps import Step
@@ -78,13 +80,16 @@ def parse(target: str, reading: Reading) -> ParsedUrl:
     parts = _split(target)
     # The vendor's clients write two slashes after an endpoint that ends in one.
     key = checked_locator(with_both_slashes(decoded(parts.path, "the path").lstrip("/")))
-    chain = _chain(parts.steps)
+    chain, layers = _chain(parts.steps)
     reader = ParameterReader(ignores_polishing=reading.unsupported is Unsupported.IGNORE)
     query = _read_query(parts.query, reader, reading)
     disposition = str(Disposition(True)) if query.get(_ATTACHMENT) == "true" else ""
     if _is_original(chain):
         return OriginalUrl(key, disposition=disposition)
-    steps = [_step(given, reader, is_first=at == 0) for at, given in enumerate(chain)]
+    steps = [
+        replace(_step(given, reader, is_first=at == 0), layers=tuple(layers[at]))
+        for at, given in enumerate(chain)
+    ]
     presets = [_preset(step.preset, position, reading) for position, step in enumerate(steps, start=1)]
     of_presets = transform_of(joined.from_iterable(presets)) if any(presets) else NOTHING
     return VariantUrl(
@@ -139,19 +144,24 @@ def _read_query(
     return found
 
 
-def _chain(texts: Sequence[str]) -> list[dict[str, Given]]:
-    """The transformations of each step by name, of equal ones the last. A step without any is left out. Raises
-    BadTransform."""
+def _chain(texts: Sequence[str]) -> tuple[list[dict[str, Given]], list[list[Overlay]]]:
+    """The transformations of each step by name, of equal ones the last, and the layers of each step. A step without any is left
+    out. Raises BadTransform."""
     steps = [step for text in texts for step in text.split(":", _MOST_STEPS) if step]
     if len(steps) > _MOST_STEPS:
         raise BadTransform(f"the URL has more than {_MOST_STEPS} steps, which colons separate")
-    return [_given(step) for step in steps]
+    parts = [without_layers(_parts(step)) for step in steps]
+    return [_given(rest) for rest, _ in parts], [layers for _, layers in parts]
 
 
-def _given(step: str) -> dict[str, Given]:
+def _parts(step: str) -> list[str]:
     parts = step.split(",", _MOST_PARTS)
     if len(parts) > _MOST_PARTS:
         raise BadTransform(f"a step has more than {_MOST_PARTS} transformations, which commas separate")
+    return parts
+
+
+def _given(parts: Sequence[str]) -> dict[str, Given]:
     found: dict[str, Given] = {}
     for position, part in enumerate(parts, start=1):
         name, _, value = part.partition("-")
@@ -163,7 +173,7 @@ def _given(step: str) -> dict[str, Given]:
                 f"transformation {named(name, position)} is unknown{meant(nearest(name, BY_NAME))}"
             )
         found[name] = Given(name, parameter, value)
-        if name in ("l", "if"):
+        if name == "if":
             # It is refused, with all that belongs to it.
             break
     return found
@@ -272,7 +282,7 @@ def _checked(transform: Transform) -> Transform:
 def negotiates(target: str, reading: Reading) -> bool:
     """Whether the answer depends on Accept: always without a format, but for an original."""
     try:
-        chain = _chain(_split(target).steps)
+        chain, _ = _chain(_split(target).steps)
     except CalotypeError:
         return False
     if _is_original(chain):
