@@ -63,6 +63,13 @@ TESTED_ELSEWHERE = {
 """A module without a namesake test, and the file that tests it."""
 
 TESTS_OF_SEVERAL = {
+    "core/url/dialects/test_backgrounds.py": (
+        "core/url/dialects/native/params.py",
+        "core/url/dialects/cloudinary/params.py",
+        "core/url/dialects/imgix/operations.py",
+        "core/url/dialects/imagekit/steps.py",
+        "core/url/dialects/thumbor/filters.py",
+    ),
     "core/test_purity.py": ("core",),
     "core/url/test_entries.py": ("core/url/policy.py", "core/cache/keys.py", "core/transform/plan.py"),
     "render/test_hostile.py": ("render/checked_original.py", "render/pipeline.py"),

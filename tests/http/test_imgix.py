@@ -120,7 +120,7 @@ async def test_sizes_and_formats(node: Running, query: str, size: tuple[int, int
     ("url", "status"),
     [
         ("/ix/photo.jpg?w=x", 400),
-        ("/ix/photo.jpg?mark=logo.png", 400),
+        ("/ix/photo.jpg?mark=logo.png", 404),
         ("/ix/photo.jpg?fm=jp2", 415),
         ("/ix/missing.jpg?w=9", 404),
         ("/ix/photo.jpg?w=300&expires=1", 404),

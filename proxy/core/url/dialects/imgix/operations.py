@@ -38,6 +38,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.url.dialects.component import MAX_EFFECTS
 from proxy.core.url.dialects.dialect import UnsupportedValue
+from proxy.core.url.dialects.imgix.layers import layers
 from proxy.core.url.dialects.imgix.parameter_values import ParameterValues
 from proxy.core.url.dialects.native.params import MAX_PADDING_PX
 from proxy.core.url.dialects.shared_values import SHARPEN_MAX_PX, Number, sigma, split_dpr, times
@@ -73,7 +74,7 @@ def transform(of: ParameterValues) -> Transform:
     if len(colours) + len(last) > MAX_EFFECTS:
         raise BadTransform(f"the URL has more than {MAX_EFFECTS} effects and a background")
     return Transform(
-        ops=(*ops, *last),
+        ops=(*ops, *last, *layers(of)),
         format=_format(of),
         quality=COMPRESSED_QUALITY if of.quality is None and of.is_compressed else of.quality,
         dpr_percent=dpr_percent,

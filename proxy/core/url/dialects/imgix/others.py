@@ -15,11 +15,21 @@ CHANGING = (
     ),
     *("face-blur", "face-pixel face-pixelate", "lp-blur license-plate-blur", "bg-remove background-remove"),
     *("interval", "skip", "reverse"),
+    *("mark-base markbase mb", "mark-if-min-height", "mark-if-min-width", "mark-rot"),
+    *("blend-align blendalign ba", "blend-crop blendcrop bc", "blend-fit blendfit bf", "blend-h blendh bh"),
+    *(
+        "blend-pad blendpad bp",
+        "blend-size blendsize bs",
+        "blend-w blendw bw",
+        "blend-x blendx bx",
+        "blend-y blendy by",
+    ),
+    *("txt-clip txtclip tcl", "txt-fit txtfit", "txt-shad txtshad tsh"),
 )
 """They change what the picture shows, unless they are 0 or false."""
 
 SHOWING = (
-    *("mark m", "blend b", "blend-color blendcolor blend-clr blendclr", "txt t", "border"),
+    *("blend-color blendcolor blend-clr blendclr", "border"),
     *("transparency", "object-removal-rect", "bg-replace background-replace"),
 )
 """They change what the picture shows with every value."""
@@ -102,28 +112,6 @@ BELONGING = {
             "fill-gradient-radial-y",
             "fill-gradient-type",
         ),
-    ),
-    "mark": (
-        *(
-            "mark-align markalign ma",
-            "mark-alpha markalpha malph",
-            "mark-base markbase mb",
-            "mark-fit markfit mf",
-        ),
-        *("mark-h markh mh", "mark-if-min-height", "mark-if-min-width", "mark-pad markpad mp", "mark-rot"),
-        *("mark-scale markscale ms", "mark-tile marktile mtile", "mark-w markw mw", "mark-x markx mx"),
-        "mark-y marky my",
-    ),
-    "blend": (
-        *("blend-align blendalign ba", "blend-alpha blendalpha balph", "blend-crop blendcrop bc"),
-        *("blend-fit blendfit bf", "blend-h blendh bh", "blend-mode blendmode bm", "blend-pad blendpad bp"),
-        *("blend-size blendsize bs", "blend-w blendw bw", "blend-x blendx bx", "blend-y blendy by"),
-    ),
-    "txt": (
-        *("txt-align txtalign ta", "txt-clip txtclip tcl", "txt-color txtcolor txt-clr txtclr tc"),
-        *("txt-fit txtfit", "txt-font txtfont tf", "txt-lead txtlead", "txt-line txtline tl"),
-        *("txt-line-color txtlinecolor txt-line-clr txtlineclr", "txt-pad txtpad tp", "txt-shad txtshad tsh"),
-        *("txt-size txtsize tsz", "txt-track txttrack tt", "txt-width txtwidth", "txt-x txtx", "txt-y txty"),
     ),
 }
 """By the parameter without which they have no effect, and which is refused."""

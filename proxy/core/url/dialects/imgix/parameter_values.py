@@ -2,13 +2,27 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from proxy.core.image.formats import Format
 from proxy.core.transform.lengths import Length
-from proxy.core.transform.operations import Colour, Crop, Effect, Metadata, Rounded, Turn
+from proxy.core.transform.operations import (
+    BLACK,
+    WHITE,
+    Blend,
+    Colour,
+    Crop,
+    Effect,
+    FocalPoint,
+    Metadata,
+    Rounded,
+    Turn,
+)
 from proxy.core.url.dialects.shared_values import Number
+from proxy.core.url.dialects.texts import GENERIC_FONT
 
 _HALF = Fraction(1, 2)
+LOWER_RIGHT = FocalPoint(1.0, 1.0)
 
 
 # Frozen, with so many fields, it would take a third of the time of parsing.
@@ -82,6 +96,33 @@ class ParameterValues:
     corners: Rounded = _SQUARE
     blur: Effect | None = None
     px: Effect | None = None
+    blend: Colour | None = None
+    blend_mode: Blend = Blend.OVERLAY
+    blend_alpha: int = 100
+    mark: str = ""
+    mark_width: Length | None = None
+    mark_height: Length | None = None
+    mark_scale: Number = 0
+    mark_fit: str = "clip"
+    mark_align: FocalPoint = LOWER_RIGHT
+    mark_pad: int = 10
+    mark_x: int | None = None
+    mark_y: int | None = None
+    mark_alpha: int = 100
+    mark_tile: str = ""
+    text: str = ""
+    text_font: tuple[str, dict[str, Any]] = (GENERIC_FONT, {})
+    text_size: int = 12
+    text_colour: Colour = BLACK
+    text_width: int | None = None
+    text_align: FocalPoint = LOWER_RIGHT
+    text_pad: int = 10
+    text_x: int | None = None
+    text_y: int | None = None
+    text_line: int = 0
+    text_line_colour: Colour = WHITE
+    text_track: int = 0
+    text_lead: int = 0
 
     @property
     def padding_px(self) -> tuple[int, int, int, int]:

@@ -25,6 +25,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.url.dialects.dialect import OnlyPolishes, Support, UnsupportedValue
 from proxy.core.url.dialects.imgix import others
+from proxy.core.url.dialects.imgix.layers import PARAMETERS as LAYERS
 from proxy.core.url.dialects.imgix.values import (
     class_prefix,
     colour,
@@ -259,6 +260,7 @@ PARAMETERS = (
     row("corner-radius", "corners", lambda text: radii(text.split(",")), "Pixels of all corners, or of four from the upper left.", "mask=corners"),
     _ranged("blur", 0, 2000, _blur, f"A sigma of one pixel each {BLUR_UNITS_PER_PX}."),
     _ranged("px", 0, 100, lambda value: Pixelate(round(value)) if value >= 2 else None, support=Support.DONE),
+    *LAYERS,
     *polishing(*others.FOLLOWING_THE_RULE),
     *changing(*others.CHANGING),
     *showing(*others.SHOWING),

@@ -69,6 +69,10 @@ def test_published_limits_are_within_the_range(name: str, limit: float) -> None:
             "usm": "usm=10",
             "palette": "palette=css",
             "duotone": "duotone=000,fff",
+            "mark": "mark=a.png",
+            "txt": "txt=a",
+            "txt-line": "txt=a&txt-line=2",
+            "blend": "blend=red",
         }.get(need, need)
         for need in needs[:1]
     )
@@ -80,6 +84,7 @@ def test_published_limits_are_within_the_range(name: str, limit: float) -> None:
     if isinstance(parsed, InfoUrl):
         return
     # 0 is no length and no quality, a dpr of 0 shows nothing, and usm below 0 does not sharpen.
-    least = [0] if name in ("w", "h", "q", "dpr") else [-100] if name == "usm" else []
+    no_length = ("w", "h", "q", "dpr", "mark-w", "mark-h", "txt-size", "txt-width")
+    least = [0] if name in no_length else [-100] if name == "usm" else []
     named = {each.parameter for each in (*parsed.unused, *parsed.reduced)}
     assert name not in named or limit in least
