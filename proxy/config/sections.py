@@ -524,7 +524,7 @@ class LimitsSection(Section):
     original_max_pixels: Positive = 100_000_000
     """Most pixels of an original, over all frames that are decoded."""
     original_max_pixels_heif: Positive = 25_000_000
-    """The same limit for AVIF originals, and for HEIC where libvips decodes it."""
+    """The same limit for AVIF and HEIC originals."""
     original_max_frames: Positive = 128
     """Most frames of an original whose variant is an animation."""
     output_max_side: Positive = 4000

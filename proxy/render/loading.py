@@ -14,6 +14,7 @@ import pyvips
 from proxy.core.image.formats import Format
 from proxy.core.image.limits import InputLimits, check
 from proxy.core.image.size import Box, Size, pixels
+from proxy.render import heic
 from proxy.render.alpha import is_opaque, resized
 from proxy.render.checked_original import (
     CACHED_FORMATS,
@@ -99,7 +100,17 @@ def decode_all(original: LoadInput) -> None:
         for page in pages:
             page.avg()
     else:
-        opened_image(original.content, fail_on="error").avg()
+        _opened(original).avg()
+
+
+def _opened(original: LoadInput) -> pyvips.Image:
+    """The first page, which any error of a decoder fails."""
+    image = opened_image(original.content, "[fail_on=error]")
+    return (
+        heic.decoded(original.content, image)
+        if original.kind is Format.HEIC and heic.is_decodable()
+        else image
+    )
 
 
 def _factor(original: LoadInput, region: Box, size: Size) -> int:
@@ -138,7 +149,7 @@ def _reduction_of(image: pyvips.Image, factor: int) -> pyvips.Image:
 
 
 def _decoded(original: LoadInput) -> pyvips.Image:
-    image = opened_image(original.content, "[fail_on=error]")
+    image = _opened(original)
     if original.kind in CACHED_FORMATS:
         image = image.copy()
         # Marked as sequential, so that resizing gives the same bytes as without the cache.

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from tests.corpus.conftest import CORPUS
 from tests.http.conftest import running
 
-UNSUPPORTED = {".svg", ".svgz", ".tif", ".tiff", ".icc", ".heic", ".heif"}
+UNSUPPORTED = {".svg", ".svgz", ".tif", ".tiff", ".icc"}
 # An AVIF sequence, of which libvips reads none, and a side of 10,328 pixels.
 BEYOND = {"avif/animated.avif", "edge/over-limit-99mp.jpg"}
 REFUSALS = {415, 422}
