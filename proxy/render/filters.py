@@ -22,25 +22,29 @@ from proxy.core.transform.operations import (
     Median,
     Noise,
     Opacity,
+    Outline,
     Remap,
     Rgb,
     Rotate,
     Rounded,
+    Shadow,
     Threshold,
     Tint,
     UnsharpMask,
     Vignette,
 )
 from proxy.render.alpha import on_colours, on_visible
-from proxy.render.shapes import corners, ellipse, masked
+from proxy.render.shapes import corners, ellipse, masked, outlined, shadowed
 
 _Work = Callable[[pyvips.Image], pyvips.Image]
+_OF_ALPHA = (Threshold, Opacity, Rounded, Ellipse, Outline, Shadow)
+"""Filters of the whole image, alpha included."""
 
 
 def filtered(effect: Filter, pages: list[pyvips.Image]) -> list[pyvips.Image]:
     """The pages after `effect`. What is measured is measured on the first page, so that an animation does not flicker."""
     work = _work(effect, pages)
-    if effect is Remap.NEGATE_ALPHA or isinstance(effect, Threshold | Opacity | Rounded | Ellipse):
+    if effect is Remap.NEGATE_ALPHA or isinstance(effect, _OF_ALPHA):
         return [work(image) for image in pages]
     around = on_visible if isinstance(effect, Median | Convolve | UnsharpMask) else on_colours
     return [around(image, work) for image in pages]
@@ -97,6 +101,10 @@ def _work(effect: Filter, pages: list[pyvips.Image]) -> _Work:
         case Ellipse():
             mask = ellipse(Size(pages[0].width, pages[0].height))
             return lambda image: masked(image, mask / 255)
+        case Outline(width_px, colour):
+            return lambda image: outlined(image, width_px, colour)
+        case Shadow():
+            return lambda image: shadowed(image, effect)
         case Rotate():
             raise AssertionError("the layout has a Rotation in its place")
     assert_never(effect)

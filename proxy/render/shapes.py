@@ -4,7 +4,7 @@ about the part of it that is inside."""
 import pyvips
 
 from proxy.core.image.size import Size
-from proxy.core.transform.operations import Colour
+from proxy.core.transform.operations import Colour, Shadow
 
 _COLOURS = 3
 _SMOOTH_PX = 0.6
@@ -24,6 +24,13 @@ def outlined(image: pyvips.Image, width_px: int, colour: Colour) -> pyvips.Image
     opaque = (image.extract_band(_COLOURS) >= 128).ifthenelse(255, 0).cast("uchar")
     grown = opaque.morph(_disc(width_px), "dilate").gaussblur(_SMOOTH_PX)
     return on_colour(image, grown, colour)
+
+
+def shadowed(image: pyvips.Image, shadow: Shadow) -> pyvips.Image:
+    """`image` on its shadow. What lies outside of the canvas is not drawn."""
+    image = (image if image.hasalpha() else image.addalpha()).copy_memory()
+    moved = image.extract_band(_COLOURS).embed(shadow.x_px, shadow.y_px, image.width, image.height)
+    return on_colour(image, moved.copy_memory().gaussblur(shadow.sigma_px), shadow.colour)
 
 
 def on_colour(image: pyvips.Image, alpha: pyvips.Image, colour: Colour) -> pyvips.Image:

@@ -124,3 +124,43 @@ def test_what_a_rotation_leaves_free_is_transparent() -> None:
     assert size(draw(pictures.quarters_as("png"), "w_40,e_rotate:90,f_png")) == size(
         draw(pictures.quarters_as("png"), "w_40,a_90,f_png")
     )
+
+
+SQUARE = pyvips.Image.black(20, 20, bands=4).copy(interpretation="srgb")
+SQUARE = SQUARE.draw_rect([0, 0, 255, 255], 5, 5, 10, 10, fill=True).pngsave_buffer()
+"""A blue square in the middle of a transparent one."""
+
+
+def test_an_outline_surrounds_what_is_opaque_and_enlarges_the_picture() -> None:
+    drawn = draw(SQUARE, "e_outline:4:ff0000,f_png")
+    assert size(drawn) == (28, 28)
+    assert pixel(drawn, 14, 14) == [0, 0, 255, 255]
+    assert pixel(drawn, 14, 6)[:3] == [255, 0, 0]
+    assert pixel(drawn, 14, 6)[3] > 250
+    assert pixel(drawn, 14, 3)[3] < 10
+    assert pixel(drawn, 5, 5)[3] < 60, "its corners are round"
+
+
+def test_an_opaque_picture_has_an_outline_around_all_of_it() -> None:
+    drawn = draw(pictures.plain_as("png", 20, 10, (0, 0, 255)), "e_outline:3:ff0000,f_png")
+    assert size(drawn) == (26, 16)
+    assert pixel(drawn, 1, 8)[:3] == [255, 0, 0]
+
+
+def test_a_shadow_is_moved_and_blurred_below_the_picture() -> None:
+    drawn = draw(SQUARE, "e_shadow:8:6:1:00ff0080,f_png")
+    # It reaches three sigmas, to the right and below by its offset more.
+    assert size(drawn) == (20 + 11, 20 + 9)
+    assert pixel(drawn, 10, 10) == [0, 0, 255, 255]
+    green = pixel(drawn, 20, 18)
+    assert green[:3] == [0, 255, 0]
+    assert 120 <= green[3] <= 128
+    assert pixel(drawn, 2, 2)[3] == 0
+    assert size(draw(SQUARE, "e_shadow:-8:0:1:000,f_png")) == (20 + 11, 20 + 6)
+
+
+def test_what_a_shadow_adds_is_flattened_in_formats_without_alpha() -> None:
+    drawn = draw(pictures.plain_as("png", 20, 10, (0, 0, 255)), "e_shadow:20:20:1:000000,f_jpg,q_100")
+    pixels = pyvips.Image.new_from_buffer(drawn, "")
+    assert pixels(pixels.width - 1, 0) == [255, 255, 255]
+    assert max(pixels(30, 25)) < 20

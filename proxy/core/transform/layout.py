@@ -18,6 +18,7 @@ from proxy.core.transform.geometry import crop_box, inside, outside, pad_offset,
 from proxy.core.transform.lengths import Length, Part, Relative, Sum
 from proxy.core.transform.operations import (
     CENTER,
+    TRANSPARENT,
     AsStored,
     Background,
     Choice,
@@ -32,11 +33,13 @@ from proxy.core.transform.operations import (
     Offset,
     Operation,
     OriginalPoint,
+    Outline,
     Overlay,
     Pad,
     Resize,
     Rotate,
     Rounding,
+    Shadow,
     Shifted,
     Smart,
     Trim,
@@ -342,6 +345,10 @@ def _applied(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas, stored:
             case Rotate(degrees, background):
                 yield from canvas.scale(scaled_into(canvas.size, limit_px))
                 yield from canvas.rotate(degrees, background, limit_px)
+            case Outline(width_px=width_px):
+                yield from _with_room((width_px,) * 4, op, limit_px, canvas)
+            case Shadow():
+                yield from _with_room(op.around_px, op, limit_px, canvas)
             case Overlay():
                 yield from canvas.scale(scaled_into(canvas.size, limit_px))
                 yield _in_pixels(op, limit_px, canvas)
@@ -352,6 +359,17 @@ def _applied(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas, stored:
                 # Effects have strengths in output pixels, and their cost depends on the size.
                 yield from canvas.scale(scaled_into(canvas.size, limit_px))
                 yield op
+
+
+def _with_room(
+    around_px: tuple[int, int, int, int], op: Outline | Shadow, limit_px: int, canvas: _Canvas
+) -> Iterator[Command]:
+    """`op` on a canvas that is larger by `around_px`, clockwise from the top."""
+    top, right, bottom, left = around_px
+    yield from canvas.scale(scaled_into(canvas.size, limit_px))
+    larger = Size(canvas.size.width + left + right, canvas.size.height + top + bottom)
+    yield from canvas.embed(larger, left, top, TRANSPARENT, limit_px)
+    yield op
 
 
 def boxed(op: Resize, dpr_percent: int, limit_px: int) -> Resize:

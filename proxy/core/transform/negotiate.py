@@ -20,10 +20,12 @@ from proxy.core.transform.operations import (
     Flatten,
     Opacity,
     Operation,
+    Outline,
     Pad,
     Resize,
     Rotate,
     Rounded,
+    Shadow,
     Transform,
     effective,
     is_translucent,
@@ -131,7 +133,7 @@ def _may_have_alpha(ops: Iterable[Operation], *, has_alpha: bool) -> bool:
                 has_alpha = any(_may_have_alpha(branch, has_alpha=has_alpha) for branch in branches)
             case Flatten():
                 has_alpha = False
-            case Opacity() | Rounded() | Ellipse():
+            case Opacity() | Rounded() | Ellipse() | Outline() | Shadow():
                 has_alpha = True
             case Extend() | Pad() | Rotate() | Resize(fit=Fit.CONTAIN):
                 has_alpha = has_alpha or is_translucent(op.background)

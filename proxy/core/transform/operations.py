@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
+from math import ceil
 
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
@@ -498,6 +499,36 @@ class Rotate:
     background: Colour = TRANSPARENT
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Draws a line of `width_px`, 1 to 50, around the opaque parts; the canvas grows by it on all sides."""
+
+    width_px: int
+    colour: Colour
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """Draws the shape of the opaque parts in a colour below them, moved to the right and down by `x_px` and `y_px`, -999 to 999,
+    and blurred; sigma in output pixels, 0.3 to 100. The canvas grows by what it needs."""
+
+    x_px: int
+    y_px: int
+    sigma_px: float
+    colour: Colour
+
+    @property
+    def around_px(self) -> tuple[int, int, int, int]:
+        """By how much the canvas grows, clockwise from the top."""
+        reach = ceil(_BLUR_REACH * self.sigma_px)
+        moves = (-self.y_px, self.x_px, self.y_px, -self.x_px)
+        top, right, bottom, left = (max(0, reach + move) for move in moves)
+        return top, right, bottom, left
+
+
+_BLUR_REACH = 3
+"""How many sigmas a blur reaches visibly."""
+
 Filter = (
     Remap
     | Rgb
@@ -517,6 +548,8 @@ Filter = (
     | Rounded
     | Ellipse
     | Rotate
+    | Outline
+    | Shadow
 )
 """Effects that an unsigned URL may have in presets only."""
 
@@ -610,7 +643,7 @@ class Overlay:
 
 
 Effect = Blur | Sharpen | Pixelate | Flatten | Adjust | Filter
-"""Operations that URLs write among effects; Rotate alone changes the size."""
+"""Operations that URLs write among effects; Rotate, Outline and Shadow alone change the size."""
 
 SingleOperation = (
     Resize | Crop | Extend | Pad | Trim | Turn | TurnToShape | AsStored | Effect | Overlay | Watermark

@@ -6,8 +6,6 @@ GENERIC_FONT = "sans-serif"
 """The node draws the generic families of CSS in a font that it has."""
 MAX_CHARACTERS = 1000
 MAX_FONT_PX = 1000
-MAX_OUTLINE_PX = 50
-"""The cost of an outline grows with the square of its width."""
 WEIGHTS = {
     "thin": 100,
     "light": 300,

@@ -12,6 +12,7 @@ from proxy.core.transform.operations import (
     Gamma,
     Hue,
     Noise,
+    Outline,
     Pixelate,
     Remap,
     Rgb,
@@ -24,6 +25,7 @@ from proxy.core.transform.operations import (
 from proxy.core.url.dialects.cloudinary.requested import CloudinaryOption, CloudinaryRequested, Parameters
 from proxy.core.url.dialects.cloudinary.values import colour, plain_number, whole
 from proxy.core.url.dialects.dialect import Support, UnsupportedValue
+from proxy.core.url.dialects.native.filters import MAX_OUTLINE_PX
 from proxy.core.url.dialects.native.params import BLUR_MAX_PX, SHARPEN_MAX_PX, SIGMA_MIN_PX
 
 _BLUR_PER_PX, _SHARPEN_PER_PX = 20, 100
@@ -152,6 +154,12 @@ EFFECTS = (
         note="darkens by the square of the distance from the middle",
     ),
     CloudinaryOption(
+        names=("outline",),
+        read=_strength(1, MAX_OUTLINE_PX, 5, lambda width_px, here: Outline(width_px, here.colour or BLACK)),
+        support=Support.APPROXIMATED,
+        note="a width in pixels, around what is opaque, in the colour of `co`; modes and a blur are refused",
+    ),
+    CloudinaryOption(
         names=("hue",),
         read=_strength(-100, 100, 80, _hue),
         support=Support.APPROXIMATED,
@@ -212,7 +220,7 @@ EFFECTS = (
             *("bump", "camera", "cartoonify", "cut_out", "deshake", "displace", "distort", "dropshadow"),
             *("extract", "fade", "gen_background_replace", "gen_recolor", "gen_remove", "gen_replace"),
             *("gen_restore", "gradient_fade", "light", "loop", "lightroom", "make_transparent", "mask"),
-            *("morphology", "multiply", "oil_paint", "opacity_threshold", "ordered_dither", "outline"),
+            *("morphology", "multiply", "oil_paint", "opacity_threshold", "ordered_dither"),
             *("overlay", "pixelate_faces", "pixelate_region", "preview", "recolor", "replace_color"),
             *("reverse", "screen", "shadow", "shear", "simulate_colorblind", "style_transfer", "swap_image"),
             *("theme", "tint", "transition", "vectorize", "volume", "accelerate"),

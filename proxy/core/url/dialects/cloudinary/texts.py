@@ -10,7 +10,8 @@ from proxy.core.transform.operations import BLACK, Align, Text
 from proxy.core.url.dialects.cloudinary.scope import Scope
 from proxy.core.url.dialects.cloudinary.values import border, colour, whole
 from proxy.core.url.dialects.dialect import UnsupportedValue
-from proxy.core.url.dialects.texts import MAX_FONT_PX, MAX_OUTLINE_PX, WEIGHTS, checked_text
+from proxy.core.url.dialects.native.filters import MAX_OUTLINE_PX
+from proxy.core.url.dialects.texts import MAX_FONT_PX, WEIGHTS, checked_text
 from proxy.core.url.target import decoded
 
 TEXT = "text:"

@@ -19,9 +19,10 @@ from proxy.core.transform.operations import (
 from proxy.core.url.dialects.dialect import Support, UnsupportedValue
 from proxy.core.url.dialects.imgix.parameter_values import ParameterValues
 from proxy.core.url.dialects.imgix.values import colour
+from proxy.core.url.dialects.native.filters import MAX_OUTLINE_PX
 from proxy.core.url.dialects.parameter import Parameter, row
 from proxy.core.url.dialects.shared_values import choice, length, number
-from proxy.core.url.dialects.texts import GENERIC_FONT, MAX_FONT_PX, MAX_OUTLINE_PX, WEIGHTS, checked_text
+from proxy.core.url.dialects.texts import GENERIC_FONT, MAX_FONT_PX, WEIGHTS, checked_text
 from proxy.core.url.target import checked_locator
 
 _UPPER_LEFT = FocalPoint(0.0, 0.0)

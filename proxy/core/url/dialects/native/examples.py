@@ -44,6 +44,8 @@ _WITH_ARGUMENT: Mapping[str, str] = {
     "opacity": "opacity:50",
     "corners": "corners:20",
     "rotate": "rotate:12",
+    "outline": "outline:6:c0392b",
+    "shadow": "shadow:6:8:6:00000080",
     "convolve": "convolve:3:1:-1:-1:-1:-1:9:-1:-1:-1:-1",
 }
 EFFECTS = tuple(_WITH_ARGUMENT.get(word, word) for word in (*EFFECT_WORDS, *FILTER_WORDS))

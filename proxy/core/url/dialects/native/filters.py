@@ -22,10 +22,12 @@ from proxy.core.transform.operations import (
     Median,
     Noise,
     Opacity,
+    Outline,
     Remap,
     Rgb,
     Rotate,
     Rounded,
+    Shadow,
     Threshold,
     Tint,
     UnsharpMask,
@@ -35,6 +37,8 @@ from proxy.core.transform.operations import (
 MAX_NOISE, MEDIAN_MAX_PX, CONVOLVE_MAX_SIDE, MAX_WEIGHT = 255, 15, 7, 1000
 GAMMA_MIN, GAMMA_MAX = 0.1, 10
 MAX_STOPS, MAX_UNSHARP, MAX_RADIUS_PX = 5, 500, 9999
+MAX_OFFSET_PX, MAX_OUTLINE_PX = 999, 50
+"""The cost of an outline grows with the square of its width."""
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,3}", re.ASCII)
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,4})(?:\.[0-9]{1,4})?", re.ASCII)
@@ -172,10 +176,8 @@ def _rotate(argument: str) -> Rotate:
     degrees, colon, colour = argument.partition(":")
     if not _DECIMAL.fullmatch(degrees) or not -360 < float(degrees) < 360 or not float(degrees):
         raise ValueError("must have degrees between -360 and 360, clockwise, as in rotate:-7.5")
-    if colon and not _RGBA.fullmatch(colour):
-        raise ValueError("must have a colour of rgb, rrggbb or rrggbbaa in hexadecimal")
     turned = round(float(degrees) % 360, 2)
-    return Rotate(turned, Colour.of_hex(colour)) if colon else Rotate(turned)
+    return Rotate(turned, _translucent(colour)) if colon else Rotate(turned)
 
 
 def _rotate_text(of: Rotate) -> str:
@@ -186,6 +188,25 @@ def _ellipse(argument: str) -> Ellipse:
     if argument:
         raise ValueError("must be ellipse without an argument")
     return Ellipse()
+
+
+def _translucent(text: str) -> Colour:
+    if not _RGBA.fullmatch(text):
+        raise ValueError("must have a colour of rgb, rrggbb or rrggbbaa in hexadecimal")
+    return Colour.of_hex(text)
+
+
+def _outline(argument: str) -> Outline:
+    width, _, colour = argument.partition(":")
+    return Outline(_whole(width, 1, MAX_OUTLINE_PX, "a width in pixels"), _translucent(colour))
+
+
+def _shadow(argument: str) -> Shadow:
+    parts = argument.split(":")
+    if len(parts) != 4 or not _DECIMAL.fullmatch(parts[2]) or not 0.3 <= float(parts[2]) <= 100:
+        raise ValueError("must be X:Y:SIGMA:COLOUR with a sigma from 0.3 to 100, as in shadow:4:8:6:00000080")
+    x_px, y_px = (_whole(part, -MAX_OFFSET_PX, MAX_OFFSET_PX, "offsets in pixels") for part in parts[:2])
+    return Shadow(x_px, y_px, round(float(parts[2]), 2), _translucent(parts[3]))
 
 
 _TABLE = (
@@ -257,6 +278,18 @@ _TABLE = (
         form="corners:RADIUS[:RADIUS:RADIUS:RADIUS]", kind=Rounded, read=_rounded, write=_rounded_text
     ),
     FilterWord(form="ellipse", kind=Ellipse, read=_ellipse),
+    FilterWord(
+        form="outline:WIDTH:COLOUR",
+        kind=Outline,
+        read=_outline,
+        write=lambda of: f"{of.width_px}:{of.colour.hex}",
+    ),
+    FilterWord(
+        form="shadow:X:Y:SIGMA:COLOUR",
+        kind=Shadow,
+        read=_shadow,
+        write=lambda of: f"{of.x_px}:{of.y_px}:{of.sigma_px:g}:{of.colour.hex}",
+    ),
     FilterWord(form="rotate:DEGREES[:COLOUR]", kind=Rotate, read=_rotate, write=_rotate_text),
     FilterWord(
         form="convolve:COLUMNS:DIVISOR:WEIGHT:...", kind=Convolve, read=_convolve, write=_convolve_text

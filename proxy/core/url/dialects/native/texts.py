@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from proxy.core.errors import BadUrl
 from proxy.core.transform.operations import Align, Colour, Text
-from proxy.core.url.dialects.texts import GENERIC_FONT, MAX_FONT_PX, MAX_OUTLINE_PX, WEIGHTS, checked_text
+from proxy.core.url.dialects.native.filters import MAX_OUTLINE_PX
+from proxy.core.url.dialects.texts import GENERIC_FONT, MAX_FONT_PX, WEIGHTS, checked_text
 from proxy.core.url.target import decoded
 
 DEFAULT_FONT_PX = 16

@@ -11,6 +11,7 @@ from proxy.core.image.size import Box, Size
 from proxy.core.transform.layout import Cut, Embed, Find, FindBorders, Load, Scale, commands
 from proxy.core.transform.lengths import WHOLE, Part
 from proxy.core.transform.operations import (
+    BLACK,
     CENTER,
     TRANSPARENT,
     Adjust,
@@ -28,6 +29,7 @@ from proxy.core.transform.operations import (
     Opacity,
     Operation,
     OriginalPoint,
+    Outline,
     Pad,
     Resize,
     Rotate,
@@ -256,6 +258,8 @@ def test_a_point_of_a_known_canvas() -> None:
         ("e_vibrance:30", (Adjust(Tone.VIBRANCE, 30),)),
         ("e_vignette:30", (Vignette(30),)),
         ("e_vignette:0", ()),
+        ("e_outline:4,co_red", (Outline(4, RED),)),
+        ("e_outline", (Outline(5, BLACK),)),
     ],
 )  # fmt: skip
 def test_operations(transformation: str, expected: tuple[Operation, ...]) -> None:

@@ -345,7 +345,7 @@ def test_errors_name_the_parameter(transformation: str, text: str) -> None:
                     "f_jxl",
                 ),
                 *(
-                    "e_outline",
+                    "e_outline:outer:5",
                     "e_shadow",
                     "t_unknown",
                     "if_fc_gt_1,w_3",

@@ -17,10 +17,12 @@ from proxy.core.transform.operations import (
     Median,
     Noise,
     Opacity,
+    Outline,
     Remap,
     Rgb,
     Rotate,
     Rounded,
+    Shadow,
     Threshold,
     Tint,
     UnsharpMask,
@@ -53,6 +55,8 @@ FILTERS: list[tuple[str, Filter]] = [
     ("corners:0:1:2:9999", Rounded((0, 1, 2, 9999))),
     ("ellipse", Ellipse()),
     ("rotate:352.5", Rotate(352.5)),
+    ("outline:4:ff0000", Outline(4, Colour(255, 0, 0))),
+    ("shadow:-4:8:2.5:00000080", Shadow(-4, 8, 2.5, Colour(0, 0, 0, 128))),
     ("rotate:12:ff000080", Rotate(12, Colour(255, 0, 0, 128))),
     ("convolve:1:48999.75:-1000:0:1000", Convolve(1, 48_999.75, (-1000, 0, 1000))),
 ]
@@ -102,6 +106,17 @@ def test_what_is_written_is_read_again(effect: Filter) -> None:
         ("ellipse:1", "ellipse without an argument"),
         *((text, "degrees between") for text in ("rotate", "rotate:0", "rotate:360", "rotate:-400")),
         ("rotate:5:red", "a colour of rgb"),
+        *(
+            (text, "a width in pixels from 1 to 50")
+            for text in ("outline", "outline:0:fff", "outline:51:fff")
+        ),
+        ("outline:4", "a colour of rgb"),
+        *(
+            (text, "X:Y:SIGMA:COLOUR")
+            for text in ("shadow", "shadow:1:2:3", "shadow:1:2:0.2:000", "shadow:1:2:101:000")
+        ),
+        ("shadow:1:1000:3:000", "offsets in pixels from -999 to 999"),
+        ("shadow:1:2:3:black", "a colour of rgb"),
         *((text, "a level from 1") for text in ("threshold", "threshold:0", "threshold:256")),
         *((text, "levels from 2") for text in ("noise", "noise:1", "noise:256")),
         *((text, "a side from 2") for text in ("median", "median:1", "median:16")),
