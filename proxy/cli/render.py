@@ -25,7 +25,12 @@ from proxy.core.errors import CalotypeError
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import SNIFF_BYTES, TRAITS, Format, sniff
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform.operations import Transform
+from proxy.core.transform.operations import (
+    Text,
+    Transform,
+    with_originals,
+)
+from proxy.core.transform.texts import text_ref
 from proxy.core.url.dialects.native.urls import parse_transform
 from proxy.core.url.target import is_hidden
 from proxy.local.files import temporary
@@ -79,6 +84,11 @@ async def render(
         made.line("standard output" if out in (None, STANDARD) else str(out), as_json=as_json), err=True
     )
     return 0
+
+
+def _layer(of: str | Text) -> OriginalRef:
+    """The original of a layer: a text, or a file beside the input."""
+    return text_ref(of) if isinstance(of, Text) else OriginalRef(INPUT_SOURCE, of)
 
 
 def _of_suffix(requested: Transform, suffix: str) -> Transform:
@@ -195,7 +205,8 @@ async def _deliver(path: RequestPath, key: str, requested: Transform) -> _Render
     # There is no Accept header: f_auto negotiates as if every format of formats.auto were accepted.
     modern = frozenset(path.settings.formats.auto) - {Format.JPEG}
     most_px = path.settings.limits.output_max_side
-    request = VariantRequest(OriginalRef(INPUT_SOURCE, key), requested, modern, most_px)
+    drawn = with_originals(requested, _layer)
+    request = VariantRequest(OriginalRef(INPUT_SOURCE, key), drawn, modern, most_px)
     # No client waits: only render.timeout limits the render.
     began_s = factory.clock()
     deadline = began_s + 3600

@@ -69,7 +69,13 @@ class RequestPath:
         self.face_worker = FaceWorker(factory.pool(factory.one_worker(settings)))
         renderer = Quarantine(self.pool, self.face_worker, clock)
         self.text_worker = TextWorker(factory.pool(factory.one_worker(settings)))
-        texts = TextSource(self.text_worker, stores.original_store, clock, timeout_s=settings.render.timeout)
+        texts = TextSource(
+            self.text_worker,
+            stores.original_store,
+            clock,
+            folders=settings.render.fonts,
+            timeout_s=settings.render.timeout,
+        )
         self.memory = factory.memory(settings)
         self.chain = TierChain(self.memory, self.tiers, metrics)
         leased = Leased(self.chain, stores.redis if stores.bucket else None)

@@ -11,7 +11,7 @@ import pyvips
 from proxy.core.transform.texts import SOURCE
 from tests.http.conftest import running
 from tests.http.test_watermark import RED, add_originals, colour
-from tests.support.fonts import font_folder
+from tests.support.fonts import font_folder, write_font
 
 ANY: dict[str, Any] = {"source": "photos", "dimensions": "any"}
 TEXT = "l_;t:A;f:Squares;s:40;co:f00"
@@ -58,6 +58,20 @@ async def test_a_text_is_drawn_once_for_all_variants(tmp_path: Path, fonts: dict
         for width in (70, 80, 90):
             assert (await node.get(f"/w_{width},f_png,{TEXT}/photo.jpg")).status == 200
         assert await node.metric("calotype_source_fetches_total", source=SOURCE, outcome="ok") == 1
+
+
+async def test_texts_are_drawn_anew_after_a_restart_with_other_fonts(tmp_path: Path) -> None:
+    with font_folder("Squares") as folder:
+        keys = []
+        for _ in range(2):
+            render = {"fonts": [str(folder)]}
+            async with running(tmp_path, mounts={"all": ANY}, render=render) as node:
+                add_originals(node)
+                answer = await node.get(f"/w_80,f_png,{TEXT}/photo.jpg")
+                assert answer.status == 200, answer.body
+                keys.append(answer.headers["ETag"])
+            write_font(folder, "Squares", "AB")
+        assert len(set(keys)) == 2
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from proxy.core.url.signing import Restrictions, Signed, verify
 from tests.support import commands, pictures
 from tests.support.answers import opened
 from tests.support.fakes import temporary_file
+from tests.support.fonts import font_folder
 from tests.support.waiting import LONGEST_S, eventually_sync
 
 ROOT = Path(__file__).parent.parent.parent
@@ -155,6 +156,22 @@ def test_the_suffix_of_the_output_selects_the_format(
     else:
         assert (done.returncode, done.stdout) == (0, "")
         assert out.read_bytes().startswith(begins)
+
+
+def test_render_draws_files_beside_the_input_and_texts_as_layers(folder: Path) -> None:
+    out = folder / "made.png"
+    layers = "l_deep:photo.png;w:20;h:20;c:scale;g:north_west,l_;t:A;f:Squares;s:20;co:00f;g:south_east"
+    with font_folder("Squares") as fonts:
+        fonts_setting = {"CALOTYPE_RENDER__FONTS": f'["{fonts}"]'}
+        done = calotype(
+            folder, "render", str(folder / "in/photo.jpg"), f"w_60,{layers}", "-o", str(out), **fonts_setting
+        )
+        assert done.returncode == 0, done.stderr
+    made = out.read_bytes()
+    assert pictures.pixel(made, 2, 2) == pictures.pixel(pictures.quarters_as("png"), 2, 2)
+    assert pictures.pixel(made, -3, -3)[:3] == [0, 0, 255]
+    missing = calotype(folder, "render", str(folder / "in/photo.jpg"), "w_60,l_gone.png", "-o", str(out))
+    assert missing.stderr.startswith("Error: original-not-found")
 
 
 def test_render_between_standard_input_and_output(folder: Path) -> None:
