@@ -11,6 +11,7 @@ from proxy.core.transform.operations import (
     TRANSPARENT,
     Adjust,
     Backdrop,
+    Blend,
     Blur,
     Colorize,
     Colour,
@@ -31,7 +32,9 @@ from proxy.core.transform.operations import (
     Opacity,
     OriginalPoint,
     Outline,
+    Overlay,
     Pixelate,
+    Placing,
     Remap,
     Rgb,
     Rotate,
@@ -41,6 +44,7 @@ from proxy.core.transform.operations import (
     Sharpen,
     Shifted,
     Smart,
+    Text,
     Threshold,
     Tint,
     Tone,
@@ -302,3 +306,40 @@ keys = st.lists(
     min_size=1,
     max_size=4,
 ).map("/".join)
+
+
+def layers_of(keys: st.SearchStrategy[str], families: st.SearchStrategy[str]) -> st.SearchStrategy[Overlay]:
+    """Layers of originals with these keys, of texts in these fonts, and of colours."""
+    sides = st.none() | st.integers(1, 99_999)
+    texts = st.builds(
+        Text,
+        text=st.text(
+            st.characters(exclude_categories=("C",)) | st.just("\n"), min_size=1, max_size=20
+        ).filter(str.strip),
+        family=families,
+        size_px=st.integers(1, 1000),
+        weight=st.integers(100, 1000),
+        italic=st.booleans(),
+        colour=colours,
+        width_px=st.none() | st.integers(1, 9999),
+        letter_px=st.integers(-999, 999),
+        stroke_px=st.integers(0, 50),
+        background=colours.filter(lambda colour: colour.alpha > 0),
+        padding_px=st.integers(0, 999),
+    )
+    of_originals = st.builds(
+        Overlay,
+        of=keys,
+        width=sides | st.integers(1, 99_999).map(lambda parts: Part(Fraction(parts, 10_000))),
+        height=sides,
+        at=points | shifts,
+        opacity_percent=percents,
+        blend=st.sampled_from(Blend),
+        placing=st.sampled_from(Placing),
+    )
+    of_texts = st.builds(Overlay, of=texts, at=points, opacity_percent=percents)
+    of_colours = st.builds(Overlay, of=colours, width=sides, fit=st.just(Fit.FILL))
+    return of_originals | of_texts | of_colours
+
+
+layers = layers_of(keys, keys.filter(lambda key: key.isprintable()))

@@ -65,41 +65,7 @@ def test_a_layer_is_read_and_written(value: str, layer: Overlay) -> None:
     )
 
 
-colours = st.builds(Colour, *[st.integers(0, 255)] * 4)
-texts = st.builds(
-    Text,
-    text=st.text(st.characters(exclude_categories=("C",)) | st.just("\n"), min_size=1, max_size=20).filter(
-        str.strip
-    ),
-    family=strategies.keys.filter(lambda key: key.isprintable()),
-    size_px=st.integers(1, 1000),
-    weight=st.integers(100, 1000),
-    italic=st.booleans(),
-    colour=colours,
-    width_px=st.none() | st.integers(1, 9999),
-    letter_px=st.integers(-999, 999),
-    background=colours.filter(lambda colour: colour.alpha > 0),
-    padding_px=st.integers(0, 999),
-)
-layers = st.builds(
-    Overlay,
-    of=strategies.keys,
-    width=st.none()
-    | st.integers(1, 99_999)
-    | st.integers(1, 99_999).map(lambda parts: Part(Fraction(parts, 10_000))),
-    height=st.none() | st.integers(1, 99_999),
-    at=strategies.points | strategies.shifts,
-    opacity_percent=strategies.percents,
-    blend=st.sampled_from(Blend),
-    placing=st.sampled_from(Placing),
-)
-
-
-of_texts = st.builds(Overlay, of=texts, at=strategies.points, opacity_percent=strategies.percents)
-of_colours = st.builds(Overlay, of=colours, width=st.none() | st.integers(1, 99_999), fit=st.just(Fit.FILL))
-
-
-@given(st.lists(layers | of_texts | of_colours, min_size=1, max_size=3))
+@given(st.lists(strategies.layers, min_size=1, max_size=3))
 def test_what_is_written_is_read_again(found: list[Overlay]) -> None:
     """Also with an effect after the layers, which is in a component of its own."""
     tail = parse_transform("e_sepia", {}).ops
