@@ -168,14 +168,18 @@ class Node:
         return self.process.wait(LONGEST_S)
 
     def kill(self) -> None:
-        """SIGKILL to the whole tree, at once."""
+        """SIGKILL to the whole tree, at once; waits until it has ended, so that its port is free."""
         if self.process is not None:
-            tree = [self.process.pid, *descendants(self.process.pid)]
-            for pid in tree:
-                send_signal(pid, signal.SIGSTOP)
+            tree: list[int] = []
+            # Again after the stop: a process may have been started meanwhile.
+            while started := {self.process.pid, *descendants(self.process.pid)} - {*tree}:
+                for pid in started:
+                    send_signal(pid, signal.SIGSTOP)
+                tree += started
             for pid in tree:
                 send_signal(pid, signal.SIGKILL)
             self.process.wait()
+            eventually_sync(lambda: not any(map(alive, tree)))
             self.process = None
 
     def log(self) -> str:
