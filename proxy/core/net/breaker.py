@@ -34,13 +34,14 @@ class Breaker:
 
 
 class RetryBudget:
-    """Limits retries to a tenth of the calls: each call earns a tenth, a retry costs one. At most `MOST` are saved."""
+    """Limits retries to a tenth of the calls: each call earns a tenth, a retry costs one. At most `MOST` are saved, with which it
+    begins: several of the first calls of a node may fail at once."""
 
     SHARE = 0.1
     MOST = 10.0
 
     def __init__(self) -> None:
-        self._saved = 1.0
+        self._saved = self.MOST
 
     def earn(self) -> None:
         """Records one call."""
