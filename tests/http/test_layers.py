@@ -73,6 +73,23 @@ async def test_a_layer_that_cannot_be_drawn_is_an_error(tmp_path: Path, key: str
         assert answer.status == status, answer.body
 
 
+@pytest.mark.parametrize(
+    ("dialect", "target"),
+    [
+        ("imagekit", "/tr:" + "l-image,i-logo.png,l-end," * 9 + "w-80/photo.jpg"),
+        ("cloudinary", "/image/upload/" + "l_logo/fl_layer_apply/" * 9 + "photo.jpg"),
+        ("native", "/" + "~".join(["l_logo.png"] * 9) + "/photo.jpg"),
+    ],
+)
+async def test_a_url_has_not_too_many_layers_in_any_dialect(
+    tmp_path: Path, dialect: str, target: str
+) -> None:
+    async with running(tmp_path, mounts={"all": {**ANY, "dialect": dialect}}) as node:
+        add_originals(node)
+        answer = await node.get(target)
+        assert (answer.status, b"8" in answer.body) == (400, True)
+
+
 async def test_explain_names_the_layer(tmp_path: Path) -> None:
     async with running(tmp_path, mounts={"all": ANY}) as node:
         add_originals(node)

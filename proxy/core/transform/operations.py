@@ -11,6 +11,7 @@ from enum import StrEnum
 from fractions import Fraction
 from math import ceil
 
+from proxy.core.errors import BadTransform
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.conditions import Condition
@@ -624,6 +625,10 @@ class Text:
     padding_px: int = 0
 
 
+MAX_LAYERS = 8
+"""Each layer may be an original that is fetched and decoded."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlay:
     """Draws a layer: the first page of another original, which is named by a key as in a URL, or a text, or a rectangle of
@@ -809,9 +814,12 @@ def _least(*sides_px: int | None) -> int | None:
 
 def with_originals(transform: Transform, ref: Callable[[str | Text], OriginalRef]) -> Transform:
     """`transform` with the originals of its layers, and the layers numbered in their order. `ref` gives the original for a key,
-    and for a text in pixels of the variant."""
-    if not any(isinstance(op, Overlay) for op in with_branches(transform.ops)):
+    and for a text in pixels of the variant. Raises BadTransform for more than `MAX_LAYERS`."""
+    count = sum(isinstance(op, Overlay) for op in with_branches(transform.ops))
+    if not count:
         return transform
+    if count > MAX_LAYERS:
+        raise BadTransform(f"a URL may have {MAX_LAYERS} layers")
     refs: list[OriginalRef] = []
 
     def numbered(ops: tuple[Operation, ...]) -> tuple[Operation, ...]:

@@ -35,7 +35,6 @@ from proxy.core.url.dialects.native.texts import (
 )
 from proxy.core.url.target import checked_key, decoded
 
-MAX_LAYERS = 8
 _PIXELS = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _PART = re.compile(r"[0-9]\.[0-9]{1,4}", re.ASCII)
 _PERCENT = re.compile(r"100|[1-9]?[0-9]", re.ASCII)

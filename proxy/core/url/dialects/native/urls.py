@@ -13,7 +13,15 @@ from proxy.core.errors import BadTransform, BadUrl, UnknownRoute
 from proxy.core.image.metadata import FIELDS
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.conditions import Condition
-from proxy.core.transform.operations import CENTER, NOTHING, Auto, Fit, Smart, Transform
+from proxy.core.transform.operations import (
+    CENTER,
+    MAX_LAYERS,
+    NOTHING,
+    Auto,
+    Fit,
+    Smart,
+    Transform,
+)
 from proxy.core.url import signing
 from proxy.core.url.dialects.component import (
     MAX_EFFECTS,
@@ -27,7 +35,6 @@ from proxy.core.url.dialects.component import (
     transform_of,
 )
 from proxy.core.url.dialects.dialect import Dialect, QueryRule
-from proxy.core.url.dialects.native.layers import MAX_LAYERS
 from proxy.core.url.dialects.native.params import PATH, QUERY, Param, nearest_name, nearest_token
 from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, ParsedUrl, Unused, VariantUrl
 from proxy.core.url.target import checked_locator, cut, decoded, encoded, is_tracker, query_parts

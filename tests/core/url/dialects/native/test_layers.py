@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from proxy.core.errors import BadTransform
 from proxy.core.transform.lengths import Part
 from proxy.core.transform.operations import (
+    MAX_LAYERS,
     Align,
     Blend,
     Colour,
@@ -23,7 +24,6 @@ from proxy.core.transform.operations import (
     Transform,
 )
 from proxy.core.url.dialects.component import components_of
-from proxy.core.url.dialects.native.layers import MAX_LAYERS
 from proxy.core.url.dialects.native.urls import parse, parse_transform, path_url
 from proxy.core.url.parsed_url import VariantUrl
 from tests.support import strategies
