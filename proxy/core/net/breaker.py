@@ -34,14 +34,13 @@ class Breaker:
 
 
 class RetryBudget:
-    """Limits retries to a tenth of the calls: each call earns a tenth, a retry costs one. At most `MOST` are saved, with which it
-    begins: several of the first calls of a node may fail at once."""
+    """Limits retries to a tenth of the calls: each call earns a tenth, a retry costs one. At most `MOST` are saved."""
 
     SHARE = 0.1
     MOST = 10.0
 
     def __init__(self) -> None:
-        self._saved = self.MOST
+        self._saved = 1.0
 
     def earn(self) -> None:
         """Records one call."""
