@@ -28,7 +28,7 @@ TESTED_ELSEWHERE = {
         "core/url/dialects/native/test_layers.py",
     ),
     "core/url/dialects/cloudinary/texts.py": "core/url/dialects/cloudinary/test_layers.py",
-    "core/transform/texts.py": "http/test_texts.py",
+    "core/transform/layers.py": "http/test_layers.py",
     "core/url/dialects/native/params.py": "core/url/dialects/native/test_urls.py",
     "core/url/dialects/cloudflare/operations.py": "core/url/dialects/cloudflare/test_options.py",
     "core/url/dialects/cloudflare/readers.py": "core/url/dialects/cloudflare/test_options.py",

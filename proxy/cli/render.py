@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -25,12 +26,8 @@ from proxy.core.errors import CalotypeError
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import SNIFF_BYTES, TRAITS, Format, sniff
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform.operations import (
-    Text,
-    Transform,
-    with_originals,
-)
-from proxy.core.transform.texts import text_ref
+from proxy.core.transform.layers import with_originals
+from proxy.core.transform.operations import Transform
 from proxy.core.url.dialects.native.urls import parse_transform
 from proxy.core.url.target import is_hidden
 from proxy.local.files import temporary
@@ -84,11 +81,6 @@ async def render(
         made.line("standard output" if out in (None, STANDARD) else str(out), as_json=as_json), err=True
     )
     return 0
-
-
-def _layer(of: str | Text) -> OriginalRef:
-    """The original of a layer: a text, or a file beside the input."""
-    return text_ref(of) if isinstance(of, Text) else OriginalRef(INPUT_SOURCE, of)
 
 
 def _of_suffix(requested: Transform, suffix: str) -> Transform:
@@ -205,7 +197,8 @@ async def _deliver(path: RequestPath, key: str, requested: Transform) -> _Render
     # There is no Accept header: f_auto negotiates as if every format of formats.auto were accepted.
     modern = frozenset(path.settings.formats.auto) - {Format.JPEG}
     most_px = path.settings.limits.output_max_side
-    drawn = with_originals(requested, _layer)
+    # A layer is a file beside the input.
+    drawn = with_originals(requested, partial(OriginalRef, INPUT_SOURCE))
     request = VariantRequest(OriginalRef(INPUT_SOURCE, key), drawn, modern, most_px)
     # No client waits: only render.timeout limits the render.
     began_s = factory.clock()

@@ -15,7 +15,7 @@ from proxy.core.cache.generations import Generations
 from proxy.core.cache.keys import faces_key, facts_key
 from proxy.core.image.faces import Faces
 from proxy.core.image.facts import Facts
-from proxy.core.transform.texts import SOURCE as TEXTS
+from proxy.core.transform.layers import TEXTS
 from proxy.local.process import Process
 from proxy.node import factory
 from proxy.node.stores import Stores, disk_tier, open_stores

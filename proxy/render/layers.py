@@ -9,7 +9,7 @@ from proxy.core.image.size import Box, Size
 from proxy.core.transform.geometry import pad_offset
 from proxy.core.transform.operations import Blend, Colour, Fit, Overlay, Placing, Shifted, Watermark
 from proxy.render.loading import LoadInput, only_page
-from proxy.render.shapes import masked
+from proxy.render.shapes import masked, plane
 
 _COLOURS = 3
 _MOST_PX = 16_384
@@ -47,7 +47,11 @@ def overlaid(layer: Overlay, pages: Sequence[pyvips.Image], original: LoadInput 
         assert isinstance(layer.at.x, int)
         assert isinstance(layer.at.y, int)
         left, top = left + layer.at.x, top + layer.at.y
-    image = _plane(layer.of, size) if original is None else only_page(original, size)
+    if original is None:
+        assert isinstance(layer.of, Colour)
+        image = plane(size, layer.of)
+    else:
+        image = only_page(original, size)
     if layer.opacity_percent < 100:
         image = masked(image, layer.opacity_percent / 100)
     if layer.placing is Placing.TILE:
@@ -65,12 +69,6 @@ def overlaid(layer: Overlay, pages: Sequence[pyvips.Image], original: LoadInput 
     if layer.placing is Placing.UNDER:
         return [_under(page, image, left, top) for page in pages]
     return [_over(page, image, left, top, _MODES.get(layer.blend, layer.blend.value)) for page in pages]
-
-
-def _plane(of: object, size: Size) -> pyvips.Image:
-    assert isinstance(of, Colour)
-    band = [of.red, of.green, of.blue, of.alpha]
-    return (pyvips.Image.black(*size, bands=len(band)) + band).cast("uchar").copy(interpretation="srgb")
 
 
 def _layer_size(layer: Overlay, own: Size) -> Size:

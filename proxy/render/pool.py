@@ -269,7 +269,8 @@ class Pool:
         return self._busy
 
     async def start(self, first: Process | None = None, *, role: Role = Role.RENDER) -> Hello:
-        """Starts the workers, of one role; returns the Hello of the first, and does not wait for the others. The first runs in the process `first` if that is given. Raises WorkerDied."""
+        """Starts the workers, of one role; returns the Hello of the first, and does not wait for the others. The first runs
+        in the process `first` if that is given. Raises WorkerDied."""
         self._role = role
         self._spawned = [] if first is None else [first]
         self._tasks.start(self._watch(), "watch of the workers")

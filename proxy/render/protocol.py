@@ -30,10 +30,10 @@ MAX_DESCRIPTORS = MAX_ORIGINALS + MAX_REDUCTIONS + 1
 
 class Job(msgspec.Struct, frozen=True):
     """`plan` is None for a probe, which in a worker that finds faces is a search for them, and for a comparison of two
-    originals. With a `text`, that is drawn, and there is no original. `originals` are the names and sizes in bytes of the originals, whose file descriptors are sent with the
-    job; those of `reductions` follow, each with the text that a worker described it with and its size in bytes, and with
-    `leaves_reduction` an empty file for another one. `keep_decoded`: more jobs for the first original are waiting. The
-    answer repeats `number`."""
+    originals. A job with a `text` draws that, and has no original. `originals` are the names and sizes in bytes of the
+    originals, whose file descriptors are sent with the job; those of `reductions` follow, each with the text that a worker
+    described it with and its size in bytes, and with `leaves_reduction` an empty file for another one. `keep_decoded`: more
+    jobs for the first original are waiting. The answer repeats `number`."""
 
     number: int
     originals: tuple[tuple[str, int], ...]

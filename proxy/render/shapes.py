@@ -23,21 +23,25 @@ def outlined(image: pyvips.Image, width_px: int, colour: Colour) -> pyvips.Image
     image = (image if image.hasalpha() else image.addalpha()).copy_memory()
     opaque = (image.extract_band(_COLOURS) >= 128).ifthenelse(255, 0).cast("uchar")
     grown = opaque.morph(_disc(width_px), "dilate").gaussblur(_SMOOTH_PX)
-    return on_colour(image, grown, colour)
+    return on_colour(image, colour, grown / 255)
 
 
 def shadowed(image: pyvips.Image, shadow: Shadow) -> pyvips.Image:
     """`image` on its shadow. What lies outside of the canvas is not drawn."""
     image = (image if image.hasalpha() else image.addalpha()).copy_memory()
     moved = image.extract_band(_COLOURS).embed(shadow.x_px, shadow.y_px, image.width, image.height)
-    return on_colour(image, moved.copy_memory().gaussblur(shadow.sigma_px), shadow.colour)
+    return on_colour(image, shadow.colour, moved.copy_memory().gaussblur(shadow.sigma_px) / 255)
 
 
-def on_colour(image: pyvips.Image, alpha: pyvips.Image, colour: Colour) -> pyvips.Image:
-    """`image` over a plane of `colour` that is as opaque as `alpha` and the colour have it."""
-    band = [colour.red, colour.green, colour.blue]
-    plane = (pyvips.Image.black(image.width, image.height, bands=_COLOURS) + band).cast("uchar")
-    base = masked(plane.copy(interpretation="srgb").bandjoin(alpha), colour.alpha / 255)
+def plane(size: Size, colour: Colour) -> pyvips.Image:
+    """A canvas of one colour, with alpha."""
+    band = [colour.red, colour.green, colour.blue, colour.alpha]
+    return (pyvips.Image.black(*size, bands=len(band)) + band).cast("uchar").copy(interpretation="srgb")
+
+
+def on_colour(image: pyvips.Image, colour: Colour, part: pyvips.Image | float = 1) -> pyvips.Image:
+    """`image` over a plane of `colour`, of which `part`, from 0 to 1, is seen."""
+    base = masked(plane(Size(image.width, image.height), colour), part)
     return base.composite2(image, "over", compositing_space="srgb").cast("uchar")
 
 

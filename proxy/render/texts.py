@@ -14,7 +14,7 @@ import pyvips
 from proxy.core.errors import BadTransform
 from proxy.core.image.size import Size
 from proxy.core.nearest import meant, nearest
-from proxy.core.transform.operations import Align, Colour, Text
+from proxy.core.transform.operations import OPAQUE, Align, Text
 from proxy.render.shapes import masked, on_colour, outlined
 
 CONFIGURATION = "/etc/fonts"
@@ -67,12 +67,13 @@ class TextDrawer:
         if text.size_px > _SAMPLE_PX:
             _check_size(text, family)
         image = _lines(text, family, text.size_px, text.width_px)
-        image = _coloured(image, text.colour)
+        # The letters have their colour already, but for its alpha.
+        if text.colour.alpha < OPAQUE:
+            image = masked(image, text.colour.alpha / OPAQUE)
         if text.stroke_px:
             image = outlined(_padded(image, text.stroke_px), text.stroke_px, text.stroke)
         if text.background.alpha:
-            image = _padded(image, text.padding_px)
-            image = on_colour(image, (image.extract_band(3) * 0 + 255).cast("uchar"), text.background)
+            image = on_colour(_padded(image, text.padding_px), text.background)
         return bytes(image.write_to_buffer(".png", compression=1))
 
     def _family(self, name: str) -> str:
@@ -158,11 +159,6 @@ def _lines(text: Text, family: str, size_px: int, width_px: int | None) -> pyvip
         spacing=text.line_px * size_px // text.size_px,
         **wrapped,
     )
-
-
-def _coloured(image: pyvips.Image, colour: Colour) -> pyvips.Image:
-    """The letters have the colour already, but for its alpha."""
-    return image if colour.alpha == 255 else masked(image, colour.alpha / 255)
 
 
 def _padded(image: pyvips.Image, width_px: int) -> pyvips.Image:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform import texts
+from proxy.core.transform.layers import TEXTS, text_of
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Fetched, OriginalStore, Version
 from proxy.ports.rendering import TextRenderer
@@ -51,9 +51,9 @@ class TextSource:
 
     async def fetch(self, key: str) -> Fetched:
         """Draws the text. Raises BadTransform for one that cannot be drawn."""
-        incoming = self._store.receive(OriginalRef(texts.SOURCE, key))
+        incoming = self._store.receive(OriginalRef(TEXTS, key))
         try:
-            picture = await self._renderer.draw(texts.text_of(key), deadline=self._clock() + self._timeout_s)
+            picture = await self._renderer.draw(text_of(key), deadline=self._clock() + self._timeout_s)
             await incoming.begin()
             await incoming.write(picture)
             version = await self.identify(key, None)

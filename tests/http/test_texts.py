@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pyvips
 
-from proxy.core.transform.texts import SOURCE
+from proxy.core.transform.layers import TEXTS
 from tests.http.conftest import running
 from tests.http.test_watermark import RED, add_originals, colour
 from tests.support.fonts import font_folder, write_font
@@ -57,7 +57,7 @@ async def test_a_text_is_drawn_once_for_all_variants(tmp_path: Path, fonts: dict
         add_originals(node)
         for width in (70, 80, 90):
             assert (await node.get(f"/w_{width},f_png,{TEXT}/photo.jpg")).status == 200
-        assert await node.metric("calotype_source_fetches_total", source=SOURCE, outcome="ok") == 1
+        assert await node.metric("calotype_source_fetches_total", source=TEXTS, outcome="ok") == 1
 
 
 async def test_texts_are_drawn_anew_after_a_restart_with_other_fonts(tmp_path: Path) -> None:

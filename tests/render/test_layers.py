@@ -8,7 +8,8 @@ import pyvips
 from proxy.core.errors import Undecodable
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform.operations import CENTER, Blend, FocalPoint, Watermark, with_originals
+from proxy.core.transform.layers import with_originals
+from proxy.core.transform.operations import CENTER, Blend, FocalPoint, Watermark
 from proxy.core.transform.plan import resolve
 from proxy.core.url.dialects.native.urls import parse_transform
 from proxy.render.checked_original import CheckedOriginal

@@ -18,7 +18,6 @@ from proxy.core.transform.geometry import crop_box, inside, outside, pad_offset,
 from proxy.core.transform.lengths import Length, Part, Relative, Sum
 from proxy.core.transform.operations import (
     CENTER,
-    TRANSPARENT,
     AsStored,
     Background,
     Choice,
@@ -327,9 +326,7 @@ def _applied(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas, stored:
             case Extend():
                 yield from _extend(op, limit_px, canvas)
             case Pad():
-                own = canvas.size
-                padded = Size(own.width + op.left_px + op.right_px, own.height + op.top_px + op.bottom_px)
-                yield from canvas.embed(padded, op.left_px, op.top_px, op.background, limit_px)
+                yield from _pad(op, limit_px, canvas)
             case Trim():
                 box = yield FindBorders(op, canvas.size)
                 assert box is not None
@@ -345,10 +342,10 @@ def _applied(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas, stored:
             case Rotate(degrees, background):
                 yield from canvas.scale(scaled_into(canvas.size, limit_px))
                 yield from canvas.rotate(degrees, background, limit_px)
-            case Outline(width_px=width_px):
-                yield from _with_room((width_px,) * 4, op, limit_px, canvas)
-            case Shadow():
-                yield from _with_room(op.around_px, op, limit_px, canvas)
+            case Outline() | Shadow():
+                yield from canvas.scale(scaled_into(canvas.size, limit_px))
+                yield from _pad(op.room, limit_px, canvas)
+                yield op
             case Overlay():
                 yield from canvas.scale(scaled_into(canvas.size, limit_px))
                 yield _in_pixels(op, limit_px, canvas)
@@ -361,15 +358,10 @@ def _applied(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas, stored:
                 yield op
 
 
-def _with_room(
-    around_px: tuple[int, int, int, int], op: Outline | Shadow, limit_px: int, canvas: _Canvas
-) -> Iterator[Command]:
-    """`op` on a canvas that is larger by `around_px`, clockwise from the top."""
-    top, right, bottom, left = around_px
-    yield from canvas.scale(scaled_into(canvas.size, limit_px))
-    larger = Size(canvas.size.width + left + right, canvas.size.height + top + bottom)
-    yield from canvas.embed(larger, left, top, TRANSPARENT, limit_px)
-    yield op
+def _pad(op: Pad, limit_px: int, canvas: _Canvas) -> Iterator[Command]:
+    own = canvas.size
+    padded = Size(own.width + op.left_px + op.right_px, own.height + op.top_px + op.bottom_px)
+    yield from canvas.embed(padded, op.left_px, op.top_px, op.background, limit_px)
 
 
 def boxed(op: Resize, dpr_percent: int, limit_px: int) -> Resize:

@@ -5,13 +5,12 @@ before it; the picture between two operations is called the canvas. URL syntax a
 Longer than other files because it holds every operation.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
 
-from proxy.core.errors import BadTransform
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.conditions import Condition
@@ -152,6 +151,11 @@ class Backdrop(StrEnum):
 
 
 Background = Colour | Backdrop
+
+
+def background_text(background: Background) -> str:
+    """Its digits in hexadecimal, or its word."""
+    return background.hex if isinstance(background, Colour) else background.value
 
 
 def is_translucent(background: Background) -> bool:
@@ -507,6 +511,11 @@ class Outline:
     width_px: int
     colour: Colour
 
+    @property
+    def room(self) -> Pad:
+        """What the canvas grows by."""
+        return Pad.around(self.width_px, TRANSPARENT)
+
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
@@ -519,12 +528,15 @@ class Shadow:
     colour: Colour
 
     @property
-    def around_px(self) -> tuple[int, int, int, int]:
-        """By how much the canvas grows, clockwise from the top."""
+    def room(self) -> Pad:
+        """What the canvas grows by."""
         reach = ceil(_BLUR_REACH * self.sigma_px)
-        moves = (-self.y_px, self.x_px, self.y_px, -self.x_px)
-        top, right, bottom, left = (max(0, reach + move) for move in moves)
-        return top, right, bottom, left
+        return Pad(
+            top_px=max(0, reach - self.y_px),
+            right_px=max(0, reach + self.x_px),
+            bottom_px=max(0, reach + self.y_px),
+            left_px=max(0, reach - self.x_px),
+        )
 
 
 _BLUR_REACH = 3
@@ -623,10 +635,6 @@ class Text:
     stroke: Colour = BLACK
     background: Colour = TRANSPARENT
     padding_px: int = 0
-
-
-MAX_LAYERS = 8
-"""Each layer may be an original that is fetched and decoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -810,44 +818,6 @@ def with_most_as_box(op: Resize) -> Resize:
 
 def _least(*sides_px: int | None) -> int | None:
     return min((side_px for side_px in sides_px if side_px is not None), default=None)
-
-
-def with_originals(transform: Transform, ref: Callable[[str | Text], OriginalRef]) -> Transform:
-    """`transform` with the originals of its layers, and the layers numbered in their order. `ref` gives the original for a key,
-    and for a text in pixels of the variant. Raises BadTransform for more than `MAX_LAYERS`."""
-    count = sum(isinstance(op, Overlay) for op in with_branches(transform.ops))
-    if not count:
-        return transform
-    if count > MAX_LAYERS:
-        raise BadTransform(f"a URL may have {MAX_LAYERS} layers")
-    refs: list[OriginalRef] = []
-
-    def numbered(ops: tuple[Operation, ...]) -> tuple[Operation, ...]:
-        found: list[Operation] = []
-        for op in ops:
-            match op:
-                case Overlay(of=str() | Text() as of):
-                    original = ref(_times(of, transform.dpr_percent or 100) if isinstance(of, Text) else of)
-                    if original not in refs:
-                        refs.append(original)
-                    found.append(replace(op, number=refs.index(original) + 1))
-                case Choice(condition, then, otherwise):
-                    found.append(Choice(condition, numbered(then), numbered(otherwise)))
-                case _:
-                    found.append(op)
-        return tuple(found)
-
-    return replace(transform, ops=numbered(transform.ops), further=tuple(refs))
-
-
-def _times(text: Text, dpr_percent: int) -> Text:
-    """`text` with its lengths times a device pixel ratio in per cent."""
-    lengths = {
-        field: (length * dpr_percent + 50) // 100
-        for field in ("size_px", "width_px", "letter_px", "line_px", "stroke_px", "padding_px")
-        if (length := getattr(text, field))
-    }
-    return replace(text, **lengths)
 
 
 def face_gravity(op: Operation) -> Smart | None:

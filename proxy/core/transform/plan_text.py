@@ -8,7 +8,6 @@ from urllib.parse import quote
 from proxy.core.transform.operations import (
     Adjust,
     AsStored,
-    Background,
     Blur,
     Choice,
     Colour,
@@ -34,6 +33,7 @@ from proxy.core.transform.operations import (
     Turn,
     TurnToShape,
     Watermark,
+    background_text,
 )
 from proxy.core.transform.plan import Describe, Encode, Output, Plan
 
@@ -58,7 +58,7 @@ def _text(op: Operation) -> str:
                 f":{_position_text(op.gravity)}" if op.fit in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE) else ""
             )
             if op.fit is Fit.CONTAIN:
-                ending += f":{_background_text(op.background)}"
+                ending += f":{background_text(op.background)}"
             if op.min_width_px or op.min_height_px:
                 ending += f":min{op.min_width_px or ''}x{op.min_height_px or ''}"
                 ending += (
@@ -75,10 +75,10 @@ def _text(op: Operation) -> str:
             return f"crop:{_box_text(op)}:{_position_text(at)}"
         case Extend(ratio=by):
             box = f"{op.width_px or ''}x{op.height_px or ''}" + _ratio_text(by)
-            return f"extend:{box}:{_position_text(op.gravity)}:{_background_text(op.background)}"
+            return f"extend:{box}:{_position_text(op.gravity)}:{background_text(op.background)}"
         case Pad():
             sides = f"{op.top_px}:{op.right_px}:{op.bottom_px}:{op.left_px}"
-            return f"pad:{sides}:{_background_text(op.background)}"
+            return f"pad:{sides}:{background_text(op.background)}"
         case Trim(colour=colour):
             alike = f"{'x' if op.equal_x else ''}{'y' if op.equal_y else ''}"
             corner = "lower-right" if op.from_lower_right else "auto"
@@ -115,10 +115,6 @@ def _text(op: Operation) -> str:
         case _:
             values = (getattr(op, field.name) for field in fields(op))
             return ":".join([type(op).__name__.lower(), *map(_value_text, values)])
-
-
-def _background_text(background: Background) -> str:
-    return background.hex if isinstance(background, Colour) else background.value
 
 
 def _value_text(value: float | Colour | tuple[float, ...]) -> str:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from proxy.core.errors import BadRequest, SourceNotAllowed, UnknownRoute
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform.operations import Colour, Text, Transform, Watermark, with_originals
-from proxy.core.transform.texts import text_ref
+from proxy.core.transform.layers import with_originals
+from proxy.core.transform.operations import Colour, Transform, Watermark
 from proxy.core.url.alternatives import alternatives
 from proxy.core.url.dialects.component import Presets
 from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
@@ -92,14 +92,11 @@ class Mount:
     def layered(self, transform: Transform) -> Transform:
         """`transform` with the originals of its layers, and with the watermark, if there is one and it draws a picture; no URL
         removes it. Raises SourceNotAllowed or BadUrl for a layer that the mount has not."""
-        transform = with_originals(transform, self._layer)
+        transform = with_originals(transform, self.ref)
         if self.watermark is None or transform.format is Format.INFO:
             return transform
         further = (*transform.further, self.watermark.original)
         return replace(transform, ops=(*transform.ops, self.watermark.operation), further=further)
-
-    def _layer(self, of: str | Text) -> OriginalRef:
-        return text_ref(of) if isinstance(of, Text) else self.ref(of)
 
     def parse(self, target: str, presets: Presets) -> ParsedUrl:
         """Parses a raw target of this mount, without its signature. Raises as `Dialect.parse` does."""

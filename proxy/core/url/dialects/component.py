@@ -1,7 +1,7 @@
 """The flat record of one component of a transform, for dialects with a fixed order: crop or size, then turn, then effects.
 
 A field is None if the URL does not set it. Components become operations, and operations become components again, so that
-every Transform has a native spelling.
+every Transform has a native spelling. Longer than other files, because both directions are changed together.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,9 +67,10 @@ class Branch(StrEnum):
 class Component(NamedTuple):
     """A named tuple, because a frozen dataclass of so many fields takes ten times as long to make; fields are given by name.
     `ratio` is width to height; `left` and `top` are the corner of a crop; `padding_px` is clockwise from the top.
-    `background` fills the space of `fit`, `extend` and `padding_px`; an `extend` of the edges has its own. `preset` names a preset whose fields apply where they
-    are not set here. A component with a `branch` has no other field: the components up to the next mark are applied if the
-    condition holds. `disposition` is the value of Content-Disposition; it is no part of a Transform."""
+    `background` fills the space of `fit`, `extend` and `padding_px`; an `extend` of the edges has its own. `preset` names a
+    preset whose fields apply where they are not set here. A component with a `branch` has no other field: the components up
+    to the next mark are applied if the condition holds. `disposition` is the value of Content-Disposition; it is no part of
+    a Transform."""
 
     as_stored: bool | None = None
     trim: Trim | None = None

@@ -5,7 +5,7 @@ import re
 GENERIC_FONT = "sans-serif"
 """The node draws the generic families of CSS in a font that it has."""
 MAX_CHARACTERS = 1000
-MAX_FONT_PX = 1000
+MAX_FONT_PX, MAX_WIDTH_PX, MAX_PADDING_PX, MAX_SPACING_PX = 1000, 9999, 999, 999
 WEIGHTS = {
     "thin": 100,
     "light": 300,
@@ -16,6 +16,11 @@ WEIGHTS = {
     "black": 900,
 }
 """The common words for weights of CSS."""
+STYLES: dict[str, tuple[str, object]] = {
+    **{word: ("weight", weight) for word, weight in WEIGHTS.items()},
+    "italic": ("italic", True),
+}
+"""The field of a Text that each word sets, and its value."""
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 

@@ -222,7 +222,7 @@ def _resize(here: Parameters, mode: Mode, at: Gravity | Offset) -> tuple[Operati
         fit=fit,
         enlarge=mode.enlarge,
         gravity=at if fit in _POSITIONED else CENTER,
-        background=(here.backdrop or here.background or WHITE) if fit is Fit.CONTAIN else WHITE,
+        background=here.filling if fit is Fit.CONTAIN else WHITE,
     )
     return (*window, resize)
 
@@ -237,11 +237,7 @@ def _by_ratio(
         case Fit.CONTAIN:
             assert not isinstance(at, Offset)
             gravity = CENTER if isinstance(at, Smart) else at
-            return (
-                Extend(
-                    ratio=here.ratio, gravity=gravity, background=here.backdrop or here.background or WHITE
-                ),
-            )
+            return (Extend(ratio=here.ratio, gravity=gravity, background=here.filling),)
         case Fit.FILL:
             return (Resize(width=WHOLE, ratio=here.ratio, fit=Fit.FILL, enlarge=mode.enlarge),)
     requested.ignore("ar", "the picture keeps its own ratio")

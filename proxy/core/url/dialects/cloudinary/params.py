@@ -8,10 +8,7 @@ from collections.abc import Callable
 
 from proxy.core.errors import BadUrl, NotSupported, SourceNotAllowed
 from proxy.core.nearest import meant, named, nearest
-from proxy.core.transform.operations import (
-    Backdrop,
-    Turn,
-)
+from proxy.core.transform.operations import Backdrop, Turn
 from proxy.core.transform.quality_level import LEVELS, QualityLevel
 from proxy.core.url.dialects.cloudinary import effects as cloudinary_effects
 from proxy.core.url.dialects.cloudinary import flags as cloudinary_flags

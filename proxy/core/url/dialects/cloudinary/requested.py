@@ -8,7 +8,9 @@ from typing import NamedTuple
 from proxy.core.errors import NotSupported
 from proxy.core.transform.lengths import Length
 from proxy.core.transform.operations import (
+    WHITE,
     Backdrop,
+    Background,
     Colour,
     Effect,
     Ellipse,
@@ -63,6 +65,11 @@ class Parameters:
     opacity_percent: int = 100
     shape: Rounded | Ellipse | None = None
     border: Border | None = None
+
+    @property
+    def filling(self) -> Background:
+        """What fills padding."""
+        return self.backdrop or self.background or WHITE
 
 
 @dataclass(slots=True, kw_only=True)

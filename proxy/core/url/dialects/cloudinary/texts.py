@@ -11,23 +11,19 @@ from proxy.core.url.dialects.cloudinary.scope import Scope
 from proxy.core.url.dialects.cloudinary.values import border, colour, whole
 from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.native.filters import MAX_OUTLINE_PX
-from proxy.core.url.dialects.texts import MAX_FONT_PX, WEIGHTS, checked_text
+from proxy.core.url.dialects.texts import MAX_FONT_PX, MAX_SPACING_PX, MAX_WIDTH_PX, STYLES, checked_text
 from proxy.core.url.target import decoded
 
 TEXT = "text:"
 OWN = frozenset(("co", "b", "bo"))
 """Parameters that only the layer of a text has."""
-_MOST_SPACING_PX = 999
-_MOST_WIDTH_PX = 9999
 _STYLE = re.compile(
     r"(?P<family>[^_:]+(?:_[^_:]+)*?)_(?P<size>[0-9]{1,5})(?P<styles>(?:_[a-z0-9-]+)*)", re.ASCII | re.DOTALL
 )
 _SPACING = re.compile(r"_(letter|line)_spacing_(-?[0-9]{1,4}(?:\.[0-9]{1,2})?)", re.ASCII)
 _NO_EFFECT = re.compile(r"_(?:antialias|hinting)_[a-z]+", re.ASCII)
 _VARIABLE = re.compile(r"\$\(([A-Za-z][A-Za-z0-9]*)\)", re.ASCII)
-_WORDS: dict[str, tuple[str, object]] = {
-    **{word: ("weight", weight) for word, weight in WEIGHTS.items()},
-    "italic": ("italic", True),
+_WORDS = STYLES | {
     "underline": ("underlined", True),
     "strikethrough": ("struck", True),
     **{each.value: ("align", each) for each in Align},
@@ -47,8 +43,8 @@ def read_text(public_id: str, values: Mapping[str, str], scope: Scope) -> Text:
         )
     fields: dict[str, Any] = {}
     spacing = {name: round(float(width)) for name, width in _SPACING.findall(match["styles"])}
-    if any(abs(width) > _MOST_SPACING_PX for width in spacing.values()):
-        raise ValueError(f"must have spacings of at most {_MOST_SPACING_PX} pixels")
+    if any(abs(width) > MAX_SPACING_PX for width in spacing.values()):
+        raise ValueError(f"must have spacings of at most {MAX_SPACING_PX} pixels")
     words = set(_NO_EFFECT.sub("", _SPACING.sub("", match["styles"])).split("_")[1:])
     for word in words - {_STROKE}:
         if word not in _WORDS:
@@ -86,7 +82,7 @@ def _width(values: Mapping[str, str], scope: Scope) -> int | None:
         return None
     if "h" in values or values.get("c") != "fit":
         raise UnsupportedValue("is supported for a text with w and c_fit, which wrap its lines")
-    return whole(values["w"], scope, 1, _MOST_WIDTH_PX)
+    return whole(values["w"], scope, 1, MAX_WIDTH_PX)
 
 
 def _decoded(text: str) -> str:

@@ -12,21 +12,27 @@ from proxy.core.transform.operations import CENTER, Align, Colour, Fit, FocalPoi
 from proxy.core.url.dialects.dialect import UnsupportedValue, refusal
 from proxy.core.url.dialects.imagekit.values import FOCUS, colour
 from proxy.core.url.dialects.shared_values import choice, whole
-from proxy.core.url.dialects.texts import GENERIC_FONT, MAX_FONT_PX, WEIGHTS, checked_text
+from proxy.core.url.dialects.texts import (
+    GENERIC_FONT,
+    MAX_FONT_PX,
+    MAX_PADDING_PX,
+    MAX_WIDTH_PX,
+    STYLES,
+    checked_text,
+)
 from proxy.core.url.target import checked_key, of_base64
 
 _T = TypeVar("_T")
 
-BEGIN, END = "l", "l-end"
+_END = "l-end"
 _CANVAS = "ik_canvas"
 _DEFAULT_FONT_PX = 14
 _MOST_PX = 9999
-_MOST_PADDING_PX = 999
 _PART = re.compile(r"0\.[0-9]{1,4}", re.ASCII)
 _OFFSET = re.compile(r"(N?)([0-9]{1,5})", re.ASCII)
 _STYLES: Mapping[str, tuple[str, object]] = {
-    "b": ("weight", WEIGHTS["bold"]),
-    "i": ("italic", True),
+    "b": STYLES["bold"],
+    "i": STYLES["italic"],
     "strikethrough": ("struck", True),
 }
 
@@ -41,7 +47,7 @@ def without_layers(parts: Sequence[str]) -> tuple[list[str], list[Overlay]]:
             open_layer = [part]
         elif open_layer is None:
             rest.append(part)
-        elif part == END:
+        elif part == _END:
             layers.append(_layer(open_layer))
             open_layer = None
         elif part.startswith("l-"):
@@ -160,8 +166,8 @@ _TEXT: _Readers = (
         "ff": ("family", checked_text),
         "fs": ("size_px", lambda text: whole(text, 1, MAX_FONT_PX)),
         "co": ("colour", colour),
-        "w": ("width_px", lambda text: whole(text, 1, _MOST_PX)),
-        "pa": ("padding_px", lambda text: whole(text, 0, _MOST_PADDING_PX)),
+        "w": ("width_px", lambda text: whole(text, 1, MAX_WIDTH_PX)),
+        "pa": ("padding_px", lambda text: whole(text, 0, MAX_PADDING_PX)),
         "ia": ("align", lambda text: Align(choice(*Align)(text))),
         "tg": ("style", _styles),
     }

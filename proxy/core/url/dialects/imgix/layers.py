@@ -6,37 +6,23 @@ from fractions import Fraction
 from proxy.core.errors import BadUrl, SourceNotAllowed
 from proxy.core.nearest import meant, nearest
 from proxy.core.transform.lengths import Part
-from proxy.core.transform.operations import (
-    Blend,
-    Colour,
-    Fit,
-    FocalPoint,
-    Overlay,
-    Placing,
-    Shifted,
-    Text,
-)
+from proxy.core.transform.operations import Blend, Colour, Fit, FocalPoint, Overlay, Placing, Shifted, Text
 from proxy.core.url.dialects.dialect import Support, UnsupportedValue
 from proxy.core.url.dialects.imgix.parameter_values import ParameterValues
-from proxy.core.url.dialects.imgix.values import colour
+from proxy.core.url.dialects.imgix.values import COLUMNS, ROWS, colour
 from proxy.core.url.dialects.native.filters import MAX_OUTLINE_PX
 from proxy.core.url.dialects.parameter import Parameter, row
 from proxy.core.url.dialects.shared_values import choice, length, number
-from proxy.core.url.dialects.texts import GENERIC_FONT, MAX_FONT_PX, WEIGHTS, checked_text
+from proxy.core.url.dialects.texts import GENERIC_FONT, MAX_FONT_PX, MAX_WIDTH_PX, STYLES, checked_text
 from proxy.core.url.target import checked_locator
 
 _UPPER_LEFT = FocalPoint(0.0, 0.0)
-_COLUMNS, _ROWS = {"left": 0.0, "center": 0.5, "right": 1.0}, {"top": 0.0, "middle": 0.5, "bottom": 1.0}
 _BLENDS = {
     **{each.value: each for each in Blend if "-" not in each},
     "burn": Blend.COLOR_BURN,
     "dodge": Blend.COLOR_DODGE,
     "hardlight": Blend.HARD_LIGHT,
     "softlight": Blend.SOFT_LIGHT,
-}
-_STYLES: dict[str, tuple[str, object]] = {
-    **{word: ("weight", weight) for word, weight in WEIGHTS.items()},
-    "italic": ("italic", True),
 }
 _MOST_PX = 9999
 _APPROXIMATED = Support.APPROXIMATED
@@ -87,10 +73,10 @@ def _at(point: FocalPoint, pad_px: int, x_px: int | None, y_px: int | None) -> F
 
 def _align(text: str) -> FocalPoint:
     words = text.split(",")
-    if len(words) > 2 or not set(words) <= _COLUMNS.keys() | _ROWS.keys():
-        raise ValueError(f"must be one or two of {', '.join((*_COLUMNS, *_ROWS))}, separated by a comma")
-    columns = [_COLUMNS[word] for word in words if word in _COLUMNS]
-    rows = [_ROWS[word] for word in words if word in _ROWS]
+    if len(words) > 2 or not set(words) <= COLUMNS.keys() | ROWS.keys():
+        raise ValueError(f"must be one or two of {', '.join((*COLUMNS, *ROWS))}, separated by a comma")
+    columns = [COLUMNS[word] for word in words if word in COLUMNS]
+    rows = [ROWS[word] for word in words if word in ROWS]
     return FocalPoint((columns or [0.5])[0], (rows or [0.5])[0])
 
 
@@ -119,11 +105,11 @@ def _font(text: str) -> tuple[str, dict[str, object]]:
     family, *words = text.split(",")
     found: dict[str, object] = {}
     for word in words:
-        if word.lower() not in _STYLES:
-            raise UnsupportedValue(f"is supported with {', '.join(_STYLES)} behind the family")
-        name, value = _STYLES[word.lower()]
+        if word.lower() not in STYLES:
+            raise UnsupportedValue(f"is supported with {', '.join(STYLES)} behind the family")
+        name, value = STYLES[word.lower()]
         found[name] = value
-    if family in _STYLES:
+    if family in STYLES:
         return _font(f"{GENERIC_FONT},{text}")
     return checked_text(family), found
 
@@ -152,7 +138,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "A family, and behind commas bold, italic and other weights; sans-serif without it.", "txt", support=_APPROXIMATED),
     row("txt-size txtsize tsz", "text_size", _whole, "", "txt", least=1, most=MAX_FONT_PX),
     row("txt-color txtcolor txt-clr txtclr tc", "text_colour", colour, "", "txt"),
-    row("txt-width txtwidth", "text_width", _whole, "Where lines wrap.", "txt", least=1, most=_MOST_PX),
+    row("txt-width txtwidth", "text_width", _whole, "Where lines wrap.", "txt", least=1, most=MAX_WIDTH_PX),
     row("txt-align txtalign ta", "text_align", _align, "", "txt"),
     row("txt-pad txtpad tp", "text_pad", _whole, "", "txt", most=_MOST_PX),
     row("txt-x txtx", "text_x", _whole, "", "txt", most=_MOST_PX),

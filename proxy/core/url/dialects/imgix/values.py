@@ -11,16 +11,7 @@ from typing import NamedTuple
 from proxy.core.errors import UnsupportedFormat
 from proxy.core.image.formats import Format
 from proxy.core.transform.lengths import Length, Part
-from proxy.core.transform.operations import (
-    Colour,
-    Crop,
-    FocalPoint,
-    Gravity,
-    Metadata,
-    Offset,
-    Shifted,
-    Turn,
-)
+from proxy.core.transform.operations import Colour, Crop, FocalPoint, Gravity, Metadata, Offset, Shifted, Turn
 from proxy.core.url.dialects.css_colours import css_colour
 from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.shared_values import choice, number, one_of, pixels, whole
@@ -55,7 +46,7 @@ _ORIENTATIONS: dict[str, Turn | None] = {
     **dict.fromkeys(("8", "270"), Turn.R270),
 }
 """The turn that each EXIF orientation asks for."""
-_COLUMNS, _ROWS = {"left": 0.0, "center": 0.5, "right": 1.0}, {"top": 0.0, "middle": 0.5, "bottom": 1.0}
+COLUMNS, ROWS = {"left": 0.0, "center": 0.5, "right": 1.0}, {"top": 0.0, "middle": 0.5, "bottom": 1.0}
 
 
 def fit(text: str) -> str:
@@ -91,7 +82,7 @@ def rect(text: str) -> Crop:
     if len(parts) != 4:
         raise ValueError("must be x,y,width,height")
     width, height = (whole(part, 1) for part in parts[2:])
-    (column, x), (row, y) = _edge(parts[0], _COLUMNS), _edge(parts[1], _ROWS)
+    (column, x), (row, y) = _edge(parts[0], COLUMNS), _edge(parts[1], ROWS)
     if column is None and row is None:
         return Crop(width=width, height=height, at=Offset(x, y))
     point = FocalPoint(column or 0.0, row or 0.0)

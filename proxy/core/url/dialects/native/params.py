@@ -45,6 +45,7 @@ from proxy.core.transform.operations import (
     Trim,
     Turn,
     TurnToShape,
+    background_text,
 )
 from proxy.core.transform.quality_level import LEVELS, QualityLevel
 from proxy.core.url.dialects.component import Branch, Component, CropFit
@@ -397,10 +398,6 @@ def _background(value: str) -> Background:
     return Backdrop(value) if value in tuple(Backdrop) else colour(value, f", or {', '.join(Backdrop)}")
 
 
-def _background_text(background: object) -> str:
-    return background.hex if isinstance(background, Colour) else f"{background}"
-
-
 def colour(value: str, others: str = "") -> Colour:
     """The colour of a value, for which there may be `others`. Raises ValueError."""
     if value in COLOURS:
@@ -689,7 +686,7 @@ PATH: dict[str, Param] = {
     "b": Param(
         field="background",
         read=_background,
-        write=lambda of: _if_set(of.background, _background_text),
+        write=lambda of: () if of.background is None else (background_text(of.background),),
     ),
     "a": Param(
         field="turn",

@@ -12,15 +12,21 @@ from urllib.parse import quote
 from proxy.core.errors import BadUrl
 from proxy.core.transform.operations import Align, Colour, Text
 from proxy.core.url.dialects.native.filters import MAX_OUTLINE_PX
-from proxy.core.url.dialects.texts import GENERIC_FONT, MAX_FONT_PX, WEIGHTS, checked_text
+from proxy.core.url.dialects.texts import (
+    GENERIC_FONT,
+    MAX_FONT_PX,
+    MAX_PADDING_PX,
+    MAX_WIDTH_PX,
+    STYLES,
+    checked_text,
+)
 from proxy.core.url.target import decoded
 
 DEFAULT_FONT_PX = 16
-MAX_WIDTH_PX, MAX_PADDING_PX = 9999, 999
 _PIXELS = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 _WIDTH = re.compile(r"0|-?[1-9][0-9]{0,2}", re.ASCII)
 _WEIGHT = re.compile(r"[1-9][0-9]{2}|1000", re.ASCII)
-_STYLES = {"italic": "italic", "underline": "underlined", "strike": "struck"}
+_STYLES = STYLES | {"underline": ("underlined", True), "strike": ("struck", True)}
 
 ReadColour = Callable[[str], Colour]
 OptionReaders = dict[str, tuple[str, Callable[[str], object]]]
@@ -99,14 +105,13 @@ def _font(text: str) -> dict[str, object]:
     found: dict[str, object] = {"family": checked_text(_decoded(family))}
     for word in words:
         if word in _STYLES:
-            found[_STYLES[word]] = True
-        elif word in WEIGHTS:
-            found["weight"] = WEIGHTS[word]
+            name, value = _STYLES[word]
+            found[name] = value
         elif _WEIGHT.fullmatch(word):
             found["weight"] = int(word)
         else:
             raise ValueError(
-                f"must have a font as in f:DejaVu Sans:bold:italic, with {', '.join((*WEIGHTS, *_STYLES))}, or a weight from"
+                f"must have a font as in f:DejaVu Sans:bold:italic, with {', '.join(_STYLES)}, or a weight from"
                 " 100 to 1000"
             )
     return found

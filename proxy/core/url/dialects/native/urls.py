@@ -13,15 +13,8 @@ from proxy.core.errors import BadTransform, BadUrl, UnknownRoute
 from proxy.core.image.metadata import FIELDS
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.conditions import Condition
-from proxy.core.transform.operations import (
-    CENTER,
-    MAX_LAYERS,
-    NOTHING,
-    Auto,
-    Fit,
-    Smart,
-    Transform,
-)
+from proxy.core.transform.layers import MAX_LAYERS
+from proxy.core.transform.operations import CENTER, NOTHING, Auto, Fit, Smart, Transform
 from proxy.core.url import signing
 from proxy.core.url.dialects.component import (
     MAX_EFFECTS,

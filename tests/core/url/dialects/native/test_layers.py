@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.errors import BadTransform
+from proxy.core.transform.layers import MAX_LAYERS
 from proxy.core.transform.lengths import Part
 from proxy.core.transform.operations import (
-    MAX_LAYERS,
     Align,
     Blend,
     Colour,
