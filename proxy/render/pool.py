@@ -166,22 +166,29 @@ class _Worker:
             raise _JobNotStarted from None
 
     async def _answer(self, kind: type[T]) -> tuple[T, bytes]:
-        text_bytes, body_bytes = ANSWER_HEAD.unpack(await self._exactly(ANSWER_HEAD.size))
+        received = bytearray()
+        await self._receive(received, ANSWER_HEAD.size)
+        text_bytes, body_bytes = ANSWER_HEAD.unpack_from(received)
         if text_bytes > MAX_TEXT_BYTES or body_bytes > MAX_BODY_BYTES:
             raise _WorkerGone
-        try:
-            answer = msgspec.json.decode(await self._exactly(text_bytes), type=kind)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise _WorkerGone from None
-        return answer, await self._exactly(body_bytes)
+        body_at = ANSWER_HEAD.size + text_bytes
+        await self._receive(received, body_at + body_bytes)
+        if len(received) > body_at + body_bytes:
+            raise _WorkerGone
+        with memoryview(received) as view:
+            try:
+                answer = msgspec.json.decode(view[ANSWER_HEAD.size : body_at], type=kind)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                raise _WorkerGone from None
+            return answer, bytes(view[body_at:])
 
-    async def _exactly(self, count: int) -> bytes:
+    async def _receive(self, received: bytearray, count: int) -> None:
+        """Receives until there are `count` bytes, or more, that the worker has sent with them."""
         loop = asyncio.get_running_loop()
         # The buffer grows with the received bytes: a length that a worker only claims costs no memory.
-        received = bytearray()
         while len(received) < count:
             try:
-                part = await loop.sock_recv(self._channel, min(count - len(received), _PART_BYTES))
+                part = await loop.sock_recv(self._channel, _PART_BYTES)
                 if not part and self.was_stopped:
                     raise _JobNotStarted
             except ConnectionResetError:
@@ -192,7 +199,6 @@ class _Worker:
             if not part:
                 raise _WorkerGone
             received += part
-        return bytes(received)
 
     def end_if_stopped(self) -> None:
         """Kills the worker if it was stopped (SIGSTOP); another worker does its job."""

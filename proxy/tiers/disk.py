@@ -24,7 +24,7 @@ from proxy.core.cache.delivery import Variant
 from proxy.core.cache.envelope import OVERHEAD_BYTES, Damaged, seal, unseal
 from proxy.core.cache.keys import CacheKey
 from proxy.ports.telemetry import Metrics
-from proxy.tiers.hardened_diskcache import BytesDisk, filename_of, open_cache, rows
+from proxy.tiers.hardened_diskcache import BytesDisk, filename_of, open_cache, rows, usage_of
 
 LOOKUP_TIMEOUT_S = 1.0
 RETRY_PAUSE_S = 5.0
@@ -186,24 +186,22 @@ class DiskTier:
             # Any other error would affect the next write as well.
             disk.undo()
             raise sqlite3.DatabaseError(str(fault)) from None
-        if cache.volume() > self._size_limit:
+        self._usage = usage_of(cache)
+        if self._usage[0] > self._size_limit:
             cache.cull()
-        self._measure(cache)
+            self._usage = usage_of(cache)
         return True
 
     def _make_room(self, cache: diskcache.Cache) -> None:
         """Evicts a sixteenth of the tier because the file system is full, and suspends writes for `RETRY_PAUSE_S`."""
         self._suspended_until_s = time.monotonic() + RETRY_PAUSE_S
         with suppress(Exception):
-            whole, cache.size_limit = self._size_limit, cache.volume() * (_SHARES - 1) // _SHARES
+            whole, cache.size_limit = self._size_limit, usage_of(cache)[0] * (_SHARES - 1) // _SHARES
             try:
                 cache.cull()
             finally:
                 cache.size_limit = whole
-            self._measure(cache)
-
-    def _measure(self, cache: diskcache.Cache) -> None:
-        self._usage = (cache.volume(), len(cache))
+            self._usage = usage_of(cache)
 
     def _sweep(self, cache: diskcache.Cache, before_s: float) -> None:
         """Removes files without a row, left by a killed process, and rows without a file. Only files older than
@@ -250,7 +248,7 @@ class DiskTier:
                 return
             self._suspended_until_s = 0.0
             self._cache = cache
-            self._measure(cache)
+            self._usage = usage_of(cache)
 
     def _opened(self) -> diskcache.Cache:
         try:

@@ -34,6 +34,11 @@ _RECOUNT = (
     "INSERT OR REPLACE INTO Settings VALUES ('size', (SELECT COALESCE(SUM(size), 0) FROM Cache))",
 )
 
+_USAGE = """
+SELECT page_count, (SELECT value FROM Settings WHERE key = 'size'), (SELECT value FROM Settings WHERE key = 'count')
+    FROM pragma_page_count
+"""
+
 
 class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no types
     """Keys are str; values are bytes, each in a file. For one writing and many reading threads."""
@@ -136,6 +141,12 @@ def filename_of(cache: diskcache.Cache, key: str) -> str | None:
     return next(
         (filename for (filename,) in cache._sql("SELECT filename FROM Cache WHERE key = ?", (key,))), None
     )
+
+
+def usage_of(cache: diskcache.Cache) -> tuple[int, int]:
+    """Bytes of all files and of the database, and the number of entries, in one statement."""
+    ((pages, size_bytes, entries),) = cache._sql(_USAGE).fetchall()
+    return cache._page_size * pages + size_bytes, entries
 
 
 def rows(cache: diskcache.Cache) -> dict[str, str]:
