@@ -72,6 +72,7 @@ TESTS_OF_SEVERAL = {
     ),
     "core/test_purity.py": ("core",),
     "core/url/test_entries.py": ("core/url/policy.py", "core/cache/keys.py", "core/transform/plan.py"),
+    "render/test_hidden_faces.py": ("core/transform/layout.py", "render/steps.py"),
     "render/test_hostile.py": ("render/checked_original.py", "render/pipeline.py"),
     "service/request/test_fronts.py": ("service/request/deliver.py",),
     "service/request/test_several_originals.py": (

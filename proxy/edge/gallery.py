@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
-from proxy.core.url.dialects.native.examples import EFFECTS
+from proxy.core.url.dialects.native.examples import EFFECTS_OF_ANY_PICTURE
 from proxy.core.url.dialects.native.params import FITS, TURN_WORDS
 from proxy.core.url.target import encoded
 
@@ -165,7 +165,7 @@ def documents(folder: Path) -> dict[str, File]:
 
 
 def _operations(shown: ShownOriginals) -> Iterator[tuple[str, str]]:
-    for effect in EFFECTS:
+    for effect in EFFECTS_OF_ANY_PICTURE:
         needs_alpha = effect.partition(":")[0] in _OF_ALPHA
         yield f"w_180,e_{effect},f_auto", shown.cut_out if needs_alpha else shown.changed
     for turn in TURN_WORDS:

@@ -10,6 +10,7 @@ import pyvips
 from proxy.core.image import srgb
 from proxy.core.image.size import Size
 from proxy.core.transform.operations import (
+    BlurFaces,
     Colorize,
     Colour,
     Convolve,
@@ -23,6 +24,7 @@ from proxy.core.transform.operations import (
     Noise,
     Opacity,
     Outline,
+    PixelateFaces,
     Remap,
     Rgb,
     Rotate,
@@ -105,8 +107,8 @@ def _work(effect: Filter, pages: list[pyvips.Image]) -> _Work:
             return lambda image: outlined(image, width_px, colour)
         case Shadow():
             return lambda image: shadowed(image, effect)
-        case Rotate():
-            raise AssertionError("the layout has a Rotation in its place")
+        case Rotate() | BlurFaces() | PixelateFaces():
+            raise AssertionError("the layout has a command of its own in its place")
     assert_never(effect)
 
 

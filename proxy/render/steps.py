@@ -10,7 +10,7 @@ import pyvips
 
 from proxy.core.image.size import Box, Size
 from proxy.core.transform.geometry import outside
-from proxy.core.transform.layout import Cut, Embed, Find, FindBorders, Rotation, Scale
+from proxy.core.transform.layout import Cut, Embed, Find, FindBorders, InBoxes, Rotation, Scale
 from proxy.core.transform.operations import (
     Adjust,
     Backdrop,
@@ -32,7 +32,7 @@ from proxy.render.filters import filtered
 
 
 def apply(
-    command: Cut | Scale | Embed | Rotation | Turn | Effect, pages: list[pyvips.Image]
+    command: Cut | Scale | Embed | Rotation | Turn | Effect | InBoxes, pages: list[pyvips.Image]
 ) -> list[pyvips.Image]:
     """The pages after `command`."""
     match command:
@@ -58,6 +58,8 @@ def apply(
             return [image.flatten(background=background) if image.hasalpha() else image for image in pages]
         case Sharpen(sigma_px):
             return [on_visible(image, lambda rgb: rgb.sharpen(sigma=sigma_px)) for image in pages]
+        case InBoxes():
+            return [_changed_within(image, command) for image in pages]
         case Adjust():
             return [on_colours(image, lambda rgb: _toned(rgb, command)) for image in pages]
         case _:
@@ -112,6 +114,15 @@ def _pixelated(image: pyvips.Image, side_px: int) -> pyvips.Image:
     across, down = -(-image.width // side_px), -(-image.height // side_px)
     whole = image.copy_memory().embed(0, 0, across * side_px, down * side_px, extend="mirror")
     return whole.shrink(side_px, side_px).zoom(side_px, side_px).crop(0, 0, image.width, image.height)
+
+
+def _changed_within(image: pyvips.Image, command: InBoxes) -> pyvips.Image:
+    """`image` with the effect in each of the boxes, which sees nothing of what is around it."""
+    for box in command.boxes:
+        image = image.copy_memory()
+        [part] = apply(command.effect, [image.crop(*box)])
+        image = image.insert(part, box.left, box.top)
+    return image
 
 
 def _embedded(image: pyvips.Image, embed: Embed) -> pyvips.Image:

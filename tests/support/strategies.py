@@ -13,6 +13,8 @@ from proxy.core.transform.operations import (
     Backdrop,
     Blend,
     Blur,
+    BlurFaces,
+    CloseUp,
     Colorize,
     Colour,
     Convolve,
@@ -34,6 +36,7 @@ from proxy.core.transform.operations import (
     Outline,
     Overlay,
     Pixelate,
+    PixelateFaces,
     Placing,
     Remap,
     Rgb,
@@ -87,8 +90,13 @@ offsets = st.one_of(
 colours = st.builds(Colour, channels, channels, channels, channels)
 points = st.builds(FocalPoint, fractions, fractions)
 shifts = st.builds(Shifted, names | points, offsets, offsets)
+close_ups = st.one_of(
+    st.builds(CloseUp, st.just(Smart.FACE), st.integers(1, 100), st.none() | st.integers(1, 32)),
+    st.builds(CloseUp, st.just(Smart.FACES), st.integers(1, 100)),
+)
 gravities = st.one_of(
     st.sampled_from(Smart),
+    close_ups,
     points,
     shifts,
     st.builds(OriginalPoint, st.integers(0, 9999), st.integers(0, 9999)),
@@ -122,6 +130,8 @@ filters = st.one_of(
     st.builds(Opacity, st.integers(0, 99)),
     st.builds(Rounded, st.tuples(*[st.integers(0, 9999)] * 4)),
     st.just(Ellipse()),
+    st.builds(BlurFaces, sigmas),
+    st.builds(PixelateFaces, st.integers(2, 1000)),
     st.builds(Outline, st.integers(1, 50), colours),
     st.builds(
         Shadow,
@@ -156,7 +166,7 @@ components = st.builds(
     fit=st.none() | st.sampled_from(Fit),
     enlarge=st.none() | st.sampled_from(Enlarge),
     rounding=st.none() | st.sampled_from(Rounding),
-    gravity=st.none() | st.sampled_from(Smart) | points,
+    gravity=st.none() | st.sampled_from(Smart) | close_ups | points,
     format=st.none() | st.sampled_from(list(FORMATS.values())),
     quality=st.none() | st.integers(1, 100) | st.sampled_from(QualityLevel),
     dpr_percent=st.none() | st.integers(100, 400),

@@ -37,9 +37,11 @@ class Face(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """The faces of an original, in reading order: from the top, then from the left. May be empty."""
+    """The faces of an original, in reading order: from the top, then from the left. May be empty. Not `found`: the detector
+    has failed, so that there may be others."""
 
     boxes: tuple[Face, ...] = ()
+    found: bool = True
 
     @property
     def is_valid(self) -> bool:

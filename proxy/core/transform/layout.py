@@ -5,7 +5,7 @@ found. The first command is always Load, so that the renderer decodes no more pi
 Longer than other files, because every operation is laid out by the same few steps on the canvas.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -20,7 +20,10 @@ from proxy.core.transform.operations import (
     CENTER,
     AsStored,
     Background,
+    Blur,
+    BlurFaces,
     Choice,
+    CloseUp,
     Colour,
     Crop,
     Effect,
@@ -35,6 +38,8 @@ from proxy.core.transform.operations import (
     Outline,
     Overlay,
     Pad,
+    Pixelate,
+    PixelateFaces,
     Resize,
     Rotate,
     Rounding,
@@ -108,7 +113,17 @@ class Rotation:
     background: Colour
 
 
-Command = Load | Cut | Scale | Embed | Rotation | Find | FindBorders | Turn | Effect | Overlay | Watermark
+@dataclass(frozen=True, slots=True)
+class InBoxes:
+    """Applies `effect` to each of `boxes` of the canvas alone."""
+
+    effect: Blur | Pixelate
+    boxes: tuple[Box, ...]
+
+
+Command = (
+    Load | Cut | Scale | Embed | Rotation | Find | FindBorders | Turn | Effect | InBoxes | Overlay | Watermark
+)
 Commands = Generator[Command, Box | None, None]
 
 
@@ -284,6 +299,42 @@ class _Canvas:
         x, y = largest.head.centre
         return self.point(OriginalPoint(round(x * self.original.width), round(y * self.original.height)))
 
+    def close_up(self, gravity: CloseUp, shape: Size | None) -> Box | None:
+        """The smallest box in the aspect of `shape`, if that is given, in which the heads take no more than their part. None
+        without a face on the canvas."""
+        faces = [face for face in self._faces.boxes if self._shows(face)]
+        if gravity.number is not None:
+            faces = faces[: gravity.number][-1:]
+        elif gravity.of is Smart.FACE and faces:
+            faces = [max(faces, key=lambda face: face.area)]
+        if not (heads := self.heads(faces)):
+            return None
+        left, top = min(head.left for head in heads), min(head.top for head in heads)
+        right = max(head.left + head.width for head in heads)
+        bottom = max(head.top + head.height for head in heads)
+        size = Size(*(-(-100 * side // gravity.percent) for side in (right - left, bottom - top)))
+        if shape is not None:
+            size = outside(shape, size, None)
+        if size.width > self.size.width or size.height > self.size.height:
+            least = Size(min(size.width, self.size.width), min(size.height, self.size.height))
+            size = least if shape is None else inside(shape, self.size, enlarge=True)
+        middle = FocalPoint((left + right) / 2 / self.size.width, (top + bottom) / 2 / self.size.height)
+        return crop_box(self.size, size, middle)
+
+    def heads(self, faces: Sequence[Face] | None = None) -> tuple[Box, ...]:
+        """The pixels that the heads of `faces`, or of all, touch on the canvas."""
+        found = []
+        for face in self._faces.boxes if faces is None else faces:
+            left, top, width, height = self._parts(face.head)
+            left_px, top_px = (
+                max(0, at * side // PARTS) for at, side in zip((left, top), self.size, strict=True)
+            )
+            right_px = min(self.size.width, -(-(left + width) * self.size.width // PARTS))
+            bottom_px = min(self.size.height, -(-(top + height) * self.size.height // PARTS))
+            if left_px < right_px and top_px < bottom_px:
+                found.append(Box(left_px, top_px, right_px - left_px, bottom_px - top_px))
+        return tuple(found)
+
     def _shows(self, face: Face) -> bool:
         x, y = face.centre
         return all(0 <= each <= 1 for each in self._at(x * self.original.width, y * self.original.height))
@@ -346,6 +397,11 @@ def _applied(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas, stored:
                 yield from canvas.scale(scaled_into(canvas.size, limit_px))
                 yield from _pad(op.room, limit_px, canvas)
                 yield op
+            case BlurFaces() | PixelateFaces():
+                yield from canvas.scale(scaled_into(canvas.size, limit_px))
+                if boxes := canvas.heads():
+                    by = Blur(op.sigma_px) if isinstance(op, BlurFaces) else Pixelate(op.side_px)
+                    yield InBoxes(by, boxes)
             case Overlay():
                 yield from canvas.scale(scaled_into(canvas.size, limit_px))
                 yield _in_pixels(op, limit_px, canvas)
@@ -484,6 +540,13 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
         box = _limited(*_by_ratio(op.ratio, *sides), limit_px)
     if op.fit in (Fit.COVER, Fit.CONTAIN):
         box = _at_most(op, box, box)
+    if (
+        op.fit is Fit.COVER
+        and isinstance(op.gravity, CloseUp)
+        and (window := canvas.close_up(op.gravity, box))
+    ):
+        yield from canvas.cut(window)
+        own = canvas.size
     match op.fit:
         case Fit.INSIDE | Fit.CONTAIN:
             size = _enlarged(op, own, inside(own, box, enlarge=True, rounding=op.rounding))
@@ -566,6 +629,11 @@ def _cut_after(box: Size, size: Size, at: Gravity, canvas: _Canvas) -> Commands:
 
 def _crop(op: Crop, canvas: _Canvas) -> Commands:
     own = canvas.size
+    if isinstance(op.at, CloseUp) and op.width is None and op.height is None:
+        shape = None if op.ratio is None else Size(op.ratio.numerator, op.ratio.denominator)
+        if window := canvas.close_up(op.at, shape):
+            yield from canvas.cut(window)
+            return
     left_px = top_px = 0
     if isinstance(op.at, Offset):
         left_px = max(0, _offset(op.at.x, own.width, canvas))
@@ -619,6 +687,8 @@ def _offset(length: Length, side_px: int, canvas: _Canvas) -> int:
 def _cut(box: Size, at: Gravity, canvas: _Canvas) -> Commands:
     if box == canvas.size:
         return
+    if isinstance(at, CloseUp):
+        at = at.of
     match at:
         case Smart():
             middle = canvas.middle_of_faces(at, box)

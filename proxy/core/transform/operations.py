@@ -92,7 +92,18 @@ class OriginalPoint:
     y_px: int
 
 
-Gravity = FocalPoint | Smart | Shifted | OriginalPoint
+@dataclass(frozen=True, slots=True)
+class CloseUp:
+    """The largest face, or all of them (FACE or FACES), so near that the heads take `percent` of a side, 1 to 100, of what is cut
+    out, if the picture has so many pixels around them. `number` is one face in reading order, from 1, and the last one beyond the
+    end. A crop with a side of its own has that, and is centred on them."""
+
+    of: Smart
+    percent: int
+    number: int | None = None
+
+
+Gravity = FocalPoint | Smart | CloseUp | Shifted | OriginalPoint
 
 CENTER = FocalPoint(0.5, 0.5)
 
@@ -496,6 +507,23 @@ class Ellipse:
 
 
 @dataclass(frozen=True, slots=True)
+class BlurFaces:
+    """Blurs every face with its head; sigma in output pixels, 0.3 to 100."""
+
+    sigma_px: float
+
+
+@dataclass(frozen=True, slots=True)
+class PixelateFaces:
+    """Pixelates every face with its head, in squares of `side_px` output pixels, 2 to 1000."""
+
+    side_px: int
+
+
+HIDING_FACES = (BlurFaces, PixelateFaces)
+
+
+@dataclass(frozen=True, slots=True)
 class Rotate:
     """Rotates clockwise by `degrees`, above 0 and below 360. The canvas becomes the box around the rotated one; `background`
     fills it."""
@@ -560,6 +588,8 @@ Filter = (
     | Opacity
     | Rounded
     | Ellipse
+    | BlurFaces
+    | PixelateFaces
     | Rotate
     | Outline
     | Shadow
@@ -753,7 +783,7 @@ def changes_nothing(op: Operation) -> bool:
         case Resize(ratio=None, enlarge=enlarge) if enlarge is not Enlarge.ORIGINAL:
             return op.width in (None, WHOLE) and op.height in (None, WHOLE) and not op.is_bounded
         case Crop(width=None | Part() as width, height=None | Part() as height, ratio=None, at=at):
-            is_whole = width in (None, WHOLE) and height in (None, WHOLE)
+            is_whole = width in (None, WHOLE) and height in (None, WHOLE) and not isinstance(at, CloseUp)
             return is_whole and (not isinstance(at, Offset) or at == Offset(0, 0))
         case (
             Extend(width_px=None, height_px=None, ratio=None)
@@ -777,7 +807,7 @@ def simplified(op: Operation) -> Operation:
             fit = op.fit if op.is_box else Fit.INSIDE
             cuts = fit in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE) or op.min_width_px or op.min_height_px
             gravity = op.gravity if cuts else CENTER
-            if fit is Fit.CONTAIN and isinstance(gravity, Smart):
+            if fit is Fit.CONTAIN and isinstance(gravity, Smart | CloseUp):
                 gravity = CENTER
             background = op.background if fit is Fit.CONTAIN else WHITE
             if (fit, gravity, background) == (op.fit, op.gravity, op.background):
@@ -789,7 +819,7 @@ def simplified(op: Operation) -> Operation:
                     op, width=None if width == WHOLE else width, height=None if height == WHOLE else height
                 )
             is_whole = op.width is None and op.height is None and op.ratio is None
-            return Crop() if is_whole and not isinstance(op.at, Offset) else op
+            return Crop() if is_whole and not isinstance(op.at, Offset | CloseUp) else op
         case _:
             return op
 
@@ -821,14 +851,21 @@ def _least(*sides_px: int | None) -> int | None:
 
 
 def face_gravity(op: Operation) -> Smart | None:
-    """FACE or FACES if the result depends on where faces are."""
+    """FACE or FACES if the size or position of the result depends on where faces are."""
     match op:
         case (
             Resize(gravity=(Smart.FACE | Smart.FACES) as gravity)
             | Crop(at=(Smart.FACE | Smart.FACES) as gravity)
         ):
             return gravity
+        case Resize(gravity=CloseUp(of=gravity)) | Crop(at=CloseUp(of=gravity)):
+            return gravity
     return None
+
+
+def hides_faces(ops: Iterable[Operation]) -> bool:
+    """Whether `ops` make faces unrecognizable, so that no picture may be sent while it is unknown where they are."""
+    return any(isinstance(op, HIDING_FACES) for op in with_branches(ops))
 
 
 def flattening(background: Colour | None) -> Colour | None:

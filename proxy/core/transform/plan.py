@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from proxy.core.errors import BadTransform
 from proxy.core.image.faces import Faces
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.original import OriginalRef
@@ -32,6 +33,7 @@ from proxy.core.transform.operations import (
     Turn,
     effective,
     face_gravity,
+    hides_faces,
     with_branches,
 )
 from proxy.core.transform.quality import LOSSY, avif_effort, drawing_effort, encoder_quality
@@ -113,7 +115,8 @@ _PLACEHOLDER_PX = 48
 
 
 def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Plan:
-    """The Plan for `transform` in format `kind`. Parameters without an effect do not appear in it."""
+    """The Plan for `transform` in format `kind`. Parameters without an effect do not appear in it. Raises BadTransform if it
+    hides faces and the node cannot find any."""
     if kind is Format.INFO:
         small = Resize(width=_PLACEHOLDER_PX, height=_PLACEHOLDER_PX)
         return Plan(ops=(small,), limit_px=_PLACEHOLDER_PX, output=Describe(gps=defaults.gps))
@@ -124,7 +127,12 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
     side_px = requested_side_px(ops, limit_px)
     quality = _quality(transform, kind, defaults, side_px)
     effort, of_drawing = _efforts(kind, defaults, side_px)
-    seeks_faces = any(map(face_gravity, with_branches(ops)))
+    hiding = hides_faces(ops)
+    if hiding and not defaults.face_detector:
+        raise BadTransform(
+            "this node cannot hide faces: it has no face detector, which the extra faces installs"
+        )
+    seeks_faces = hiding or any(map(face_gravity, with_branches(ops)))
     if seeks_faces and not defaults.face_detector:
         ops = tuple(map(_without_faces, ops))
     ops, flatten = _padded_as_one(ops), None

@@ -10,6 +10,7 @@ from proxy.core.transform.operations import (
     AsStored,
     Blur,
     Choice,
+    CloseUp,
     Colour,
     Crop,
     Extend,
@@ -147,6 +148,8 @@ def _position_text(position: Gravity | Offset) -> str:
             return f"{x_px},{y_px}px"
         case Smart():
             return position.value
+        case CloseUp(of, percent, number):
+            return f"{of}:{percent}{'' if number is None else f':{number}'}"
     assert_never(position)
 
 

@@ -23,6 +23,7 @@ from proxy.core.transform.operations import (
     Background,
     Blur,
     Choice,
+    CloseUp,
     Colour,
     Crop,
     Effect,
@@ -242,6 +243,8 @@ class _Policy:
                 return FocalPoint(_coarse(x, 10), _coarse(y, 10))
             case Smart():
                 return gravity
+            case CloseUp():
+                raise self._refusal("a gravity that comes close to faces")
             case _:
                 raise self._refusal("a gravity with an offset, or in pixels of the original,")
 

@@ -6,6 +6,7 @@ its percent-encoded form.
 
 import binascii
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
@@ -66,6 +67,7 @@ def query_parts(query: str) -> list[str]:
     return parts
 
 
+@lru_cache(256)
 def checked_host(host: str) -> str:
     """`host` if it is a valid Host field (RFC 9110 7.2): empty, or a host with or without a port. Raises BadUrl, also
     for a comma, which RFC 3986 allows in names: it may separate two hosts."""

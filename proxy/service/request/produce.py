@@ -22,6 +22,7 @@ from proxy.core.image.metadata import with_etag
 from proxy.core.image.original import Identity, OriginalRef, shown
 from proxy.core.memo import Memo
 from proxy.core.transform.negotiate import choose
+from proxy.core.transform.operations import hides_faces
 from proxy.core.transform.plan import Plan, RenderDefaults, resolve
 from proxy.core.transform.plan_text import canonical
 from proxy.core.url.diagnostics import without_faces
@@ -325,15 +326,17 @@ class Produce:
 
     async def _faces_of(self, resolved: Resolved, deadline: float) -> Faces | None:
         """The faces of the original; None if the Plan looks for none. An original that the detector fails on has none from
-        now on; an overloaded detector fails this job only."""
+        now on; an overloaded detector fails this job only. Raises Internal for a Plan that hides them if the detector fails."""
         if not resolved.plan.face_detector:
             return None
         assert self._faces is not None
         try:
-            return await self._faces.of(resolved.identities[0], deadline=deadline)
+            faces = await self._faces.of(resolved.identities[0], deadline=deadline)
         except (WorkerDied, Internal):
-            self._faces.store(resolved.identities[0], nothing := Faces())
-            return nothing
+            self._faces.store(resolved.identities[0], faces := Faces(found=False))
+        if not faces.found and hides_faces(resolved.plan.ops):
+            raise Internal("the face detector fails on the original, so that its faces cannot be hidden")
+        return faces
 
 
 async def _of_each(refs: Sequence[OriginalRef], works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

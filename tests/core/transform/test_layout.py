@@ -12,7 +12,18 @@ from proxy.core.image.formats import Format
 from proxy.core.image.size import Box, Size, pixels
 from proxy.core.transform import layout
 from proxy.core.transform.conditions import Measure
-from proxy.core.transform.layout import Command, Cut, Embed, Find, FindBorders, Load, Scale, boxed, outline
+from proxy.core.transform.layout import (
+    Command,
+    Cut,
+    Embed,
+    Find,
+    FindBorders,
+    InBoxes,
+    Load,
+    Scale,
+    boxed,
+    outline,
+)
 from proxy.core.transform.lengths import Part, Sum, length
 from proxy.core.transform.operations import (
     CENTER,
@@ -216,8 +227,64 @@ def test_a_crop_centres_on_the_heads_of_faces(tokens: str, expected: list[Comman
     assert laid(ops, Size(1000, 500), faces=Faces((LARGE, SMALL))) == expected
 
 
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        # The head is 40 x 60 pixels at 780, 235, that of the other face 20 x 27 at 100, 243.
+        ("w_200,h_300,c_fill,g_face:100", [Load(Box(780, 235, 40, 60), Size(200, 300))]),
+        ("w_200,h_300,c_fill,g_face:50", [Load(Box(760, 205, 80, 120), Size(200, 300))]),
+        ("w_300,h_300,c_fill,g_face:50", [Load(Box(740, 205, 120, 120), Size(300, 300))]),
+        ("w_200,h_300,c_fill,g_face:50:2", [Load(Box(90, 227, 40, 60), Size(200, 300))]),
+        ("w_200,h_300,c_fill,g_face:50:9", [Load(Box(90, 227, 40, 60), Size(200, 300))]),
+        ("w_900,h_200,c_fill,g_faces:90", [Load(Box(60, 176, 800, 178), Size(900, 200))]),
+        # Near an edge, and larger than the picture.
+        ("w_300,h_300,c_fill,g_face:13", [Load(Box(538, 34, 462, 462), Size(300, 300))]),
+        ("w_300,h_300,c_fill,g_face:1", [Load(Box(500, 0, 500, 500), Size(300, 300))]),
+        ("w_200,h_300,c_fill,g_faces:100", [Load(Box(294, 0, 333, 500), Size(200, 300))]),
+        ("c_crop,g_face:100", [Load(Box(780, 235, 40, 60), Size(40, 60))]),
+        ("c_crop,g_face:50", [Load(Box(760, 205, 80, 120), Size(80, 120))]),
+        ("c_crop,g_faces:1", [Load(WHOLE, Size(1000, 500))]),
+        ("c_crop,ar_1:1,g_face:50", [Load(Box(740, 205, 120, 120), Size(120, 120))]),
+        ("c_crop,w_100,h_100,g_face:50", [Load(Box(750, 215, 100, 100), Size(100, 100))]),
+        ("a_hflip~c_crop,g_face:100", [Load(Box(780, 235, 40, 60), Size(40, 60)), Turn.HFLIP]),
+    ],
+)
+def test_a_close_up_is_as_near_as_its_per_cent(tokens: str, expected: list[Command]) -> None:
+    ops = resolve(parse_transform(tokens, {}), Format.PNG, FINDS_FACES).ops
+    assert laid(ops, Size(1000, 500), faces=Faces((LARGE, SMALL))) == expected
+
+
+def test_a_close_up_without_a_face_on_the_canvas_is_a_crop() -> None:
+    ops = resolve(
+        parse_transform("c_crop,x_200,w_300~w_300,h_300,c_fill,g_face:50", {}), Format.PNG, FINDS_FACES
+    ).ops
+    faces = laid(ops, Size(1000, 500), faces=Faces((LARGE,)))
+    nothing = laid(ops, Size(1000, 500), faces=Faces())
+    assert faces == [Load(Box(200, 115, 300, 300), Size(300, 300))]
+    assert nothing == of("c_crop,x_200,w_300~w_300,h_300,c_fill,g_auto", Size(1000, 500))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "boxes"),
+    [
+        ("e_blurfaces:9", [Box(780, 235, 40, 60), Box(100, 243, 20, 27)]),
+        ("w_500,e_blurfaces:9", [Box(390, 117, 20, 31), Box(50, 121, 10, 14)]),
+        # One face is outside, the other one cut off.
+        ("c_crop,x_800,w_200~e_blurfaces:9", [Box(0, 235, 20, 60)]),
+        ("a_hflip~e_blurfaces:9", [Box(180, 235, 40, 60), Box(880, 243, 20, 27)]),
+        ("c_crop,x_300,w_100~e_blurfaces:9", []),
+    ],
+)
+def test_faces_are_hidden_wherever_they_are_on_the_canvas(tokens: str, boxes: list[Box]) -> None:
+    ops = resolve(parse_transform(tokens, {}), Format.PNG, FINDS_FACES).ops
+    found = laid(ops, Size(1000, 500), faces=Faces((LARGE, SMALL)))
+    assert [each for each in found if isinstance(each, InBoxes)] == (
+        [InBoxes(Blur(9), tuple(boxes))] if boxes else []
+    )
+
+
 @pytest.mark.parametrize("faces", [None, Faces()])
-@pytest.mark.parametrize("gravity", ["face", "faces"])
+@pytest.mark.parametrize("gravity", ["face", "faces", "face:60", "faces:60"])
 def test_without_a_face_a_crop_shows_what_draws_attention(gravity: str, faces: Faces | None) -> None:
     ops = resolve(parse_transform(f"w_300,h_300,c_fill,g_{gravity}", {}), Format.PNG, FINDS_FACES).ops
     found = laid(ops, Size(1000, 500), faces=faces)

@@ -33,6 +33,7 @@ from proxy.core.url.parsed_url import VariantUrl
 from tests.support.strategies import components, flat, keys
 
 DEFAULTS = RenderDefaults(quality=80, effort={Format.WEBP: 4, Format.PNG: 6}, max_side_px=4000)
+FINDS_FACES = replace(DEFAULTS, face_detector="fake 1")
 
 
 def plan(tokens: str, kind: Format = Format.JPEG) -> Plan:
@@ -99,6 +100,7 @@ def test_operations_of_a_component_have_a_fixed_order() -> None:
         ("w_40,h_30,c_fill,g_center", "w_40,h_30,c_fill,g_0.5:0.5"),
         ("w_40,h_30,c_fill,g_north_west", "w_40,h_30,c_fill,g_0:0"),
         ("w_40,h_30,c_fill,g_auto", "w_40,h_30,c_fill,g_face"),
+        ("w_40,h_30,c_fill,g_auto", "w_40,h_30,c_fill,g_faces:60"),
         ("w_40,h_30,c_pad", "w_40,h_30,c_pad,g_auto"),
         ("w_40,h_30,c_pad", "w_40,h_30,c_pad,b_transparent"),
         ("w_8000,h_8000", "w_4000,h_4000"),
@@ -157,9 +159,8 @@ def test_a_plan_that_looks_for_faces_has_the_version_of_the_detector(tokens: str
 
 @pytest.mark.parametrize("tokens", ["w_400,g_face", "w_400,c_fill,g_faces", "w_40,h_30,c_pad,g_face"])
 def test_a_plan_that_cuts_nothing_looks_for_no_faces(tokens: str) -> None:
-    with_detector = replace(DEFAULTS, face_detector="fake 1")
-    assert resolve(parse_transform(tokens, {}), Format.JPEG, with_detector) == plan(tokens)
-    described = resolve(parse_transform("w_40,h_30,c_fill,g_face", {}), Format.INFO, with_detector)
+    assert resolve(parse_transform(tokens, {}), Format.JPEG, FINDS_FACES) == plan(tokens)
+    described = resolve(parse_transform("w_40,h_30,c_fill,g_face", {}), Format.INFO, FINDS_FACES)
     assert described.face_detector == ""
 
 
@@ -221,7 +222,7 @@ def test_equal_transforms_have_one_plan_in_every_spelling(
     key: str, component: Component, order: list[int], kind: Format
 ) -> None:
     """The property the cache rests on, over generated transforms and all their spellings."""
-    expected = resolve(transform_of([component]), kind, DEFAULTS)
+    expected = resolve(transform_of([component]), kind, FINDS_FACES)
     spellings = [query_url(key, component)]
     tokens = [token for token in spell([component]).split(",") if token]
     if tokens:
@@ -234,11 +235,11 @@ def test_equal_transforms_have_one_plan_in_every_spelling(
             if not any(given.split("_")[0] == token.split("_")[0] for given in aliased):
                 aliased.append(token)
         spellings.append(f"/{','.join(aliased)}/{path_url(key, component).rpartition('/')[2]}")
-        assert resolve(parse_transform("t_p", {"p": [component]}), kind, DEFAULTS) == expected
+        assert resolve(parse_transform("t_p", {"p": [component]}), kind, FINDS_FACES) == expected
     for spelling in spellings:
         parsed = parse(spelling, {})
         assert isinstance(parsed, VariantUrl)
-        assert resolve(parsed.transform, kind, DEFAULTS) == expected
+        assert resolve(parsed.transform, kind, FINDS_FACES) == expected
 
 
 def _spelled_out(token: str) -> tuple[str, ...]:
@@ -254,4 +255,4 @@ def test_every_fit_resolves_with_every_gravity_and_format() -> None:
     """Every fit with every gravity resolves, in every format."""
     for fit, gravity, kind in itertools.product(Fit, [None, *Smart, FocalPoint(0.2, 0.9)], sorted(OUTPUTS)):
         transform = flat(width=30, height=20, fit=fit, gravity=gravity, format=Auto.AUTO)
-        assert canonical(resolve(transform, kind, DEFAULTS))
+        assert canonical(resolve(transform, kind, FINDS_FACES))

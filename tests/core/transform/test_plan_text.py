@@ -13,7 +13,9 @@ from proxy.core.url.dialects.component import Component, transform_of
 from proxy.core.url.dialects.native.urls import parse_transform
 from tests.support.strategies import chains, transforms
 
-DEFAULTS = RenderDefaults(quality=80, effort={Format.WEBP: 4, Format.PNG: 6}, max_side_px=4000)
+DEFAULTS = RenderDefaults(
+    quality=80, effort={Format.WEBP: 4, Format.PNG: 6}, max_side_px=4000, face_detector="fake 1"
+)
 
 
 def plan(tokens: str, kind: Format = Format.JPEG) -> Plan:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,14 @@ from proxy.core.cache.delivery import Outcome, Variant
 from proxy.core.cache.http_caching import etag
 from proxy.core.cache.keys import original_key
 from proxy.core.cache.variant_request import VariantRequest
-from proxy.core.errors import Internal, OriginalNotFound, Overloaded, SourceUnavailable, WorkerDied
+from proxy.core.errors import (
+    BadTransform,
+    Internal,
+    OriginalNotFound,
+    Overloaded,
+    SourceUnavailable,
+    WorkerDied,
+)
 from proxy.core.image.faces import Faces
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity
@@ -231,6 +239,38 @@ async def test_an_original_that_the_detector_fails_on_has_no_faces(
     for tokens in (FACE, "w_80,h_30,c_fill,g_face,f_jpg"):
         assert await notice_of(detecting, tokens) == ("", NO_FACE)
     assert detecting.renderer.searches == 1
+
+
+HIDDEN = "e_blurfaces:9,f_jpg"
+
+
+async def test_a_picture_whose_faces_are_to_be_hidden_needs_to_know_them(detecting: SimpleNamespace) -> None:
+    assert await notice_of(detecting, HIDDEN) == ("", "")
+    assert detecting.renderer.rendered_faces == [detecting.renderer.faces]
+
+
+async def test_a_picture_without_a_face_has_none_to_hide(detecting: SimpleNamespace) -> None:
+    detecting.renderer.faces = Faces()
+    assert await notice_of(detecting, HIDDEN) == ("", "")
+
+
+@pytest.mark.parametrize("earlier", [(), (FACE,)])
+async def test_faces_that_may_be_there_are_never_shown_to_whom_they_are_hidden_from(
+    detecting: SimpleNamespace, earlier: Sequence[str]
+) -> None:
+    detecting.renderer.failures = [WorkerDied("gone")]
+    for tokens in earlier:
+        await notice_of(detecting, tokens)
+    for _ in range(2):
+        with pytest.raises(Internal, match="cannot be hidden"):
+            await notice_of(detecting, HIDDEN)
+    assert detecting.renderer.renders == len(earlier)
+
+
+async def test_a_node_without_a_detector_hides_no_faces(node: SimpleNamespace) -> None:
+    with pytest.raises(BadTransform, match="extra faces"):
+        await notice_of(node, HIDDEN)
+    assert node.renderer.renders == 0
 
 
 async def test_an_overloaded_detector_fails_one_request(detecting: SimpleNamespace) -> None:

@@ -43,7 +43,7 @@ from proxy.core.url.dialects.imgproxy.values import (
     is_true,
     picture_format,
 )
-from proxy.core.url.dialects.native.params import MAX_SQUARE_PX
+from proxy.core.url.dialects.native.filters import MAX_SQUARE_PX
 from proxy.core.url.dialects.shared_values import (
     BLUR_MAX_PX,
     SHARPEN_MAX_PX,

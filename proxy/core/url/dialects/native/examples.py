@@ -44,12 +44,16 @@ _WITH_ARGUMENT: Mapping[str, str] = {
     "opacity": "opacity:50",
     "corners": "corners:20",
     "rotate": "rotate:12",
+    "blurfaces": "blurfaces:8",
+    "pixelatefaces": "pixelatefaces:12",
     "outline": "outline:6:c0392b",
     "shadow": "shadow:6:8:6:00000080",
     "convolve": "convolve:3:1:-1:-1:-1:-1:9:-1:-1:-1:-1",
 }
 EFFECTS = tuple(_WITH_ARGUMENT.get(word, word) for word in (*EFFECT_WORDS, *FILTER_WORDS))
 """One example of each effect."""
+EFFECTS_OF_ANY_PICTURE = tuple(effect for effect in EFFECTS if "faces" not in effect)
+"""Those that need no face, and no detector."""
 
 _VALUES: Mapping[str, tuple[str, ...]] = {
     "orient": ("stored",),
@@ -57,7 +61,7 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
     "ar": ("1", "16:9", "4:3", "0.8"),
     "el": tuple(ENLARGE_WORDS),
     "round": tuple(ROUNDING_WORDS),
-    "g": (*GRAVITIES, "0.3:0.7"),
+    "g": (*GRAVITIES, "0.3:0.7", "face:60"),
     "f": tuple(word for word in FORMATS if word != "jpeg"),
     "q": ("auto", *(f"auto:{level}" for level in QualityLevel), "40", "80"),
     "a": tuple(TURN_WORDS),

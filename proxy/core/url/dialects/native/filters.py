@@ -10,6 +10,7 @@ from typing import Any
 
 from proxy.core.transform.operations import (
     TRANSPARENT,
+    BlurFaces,
     Colorize,
     Colour,
     Convolve,
@@ -23,6 +24,7 @@ from proxy.core.transform.operations import (
     Noise,
     Opacity,
     Outline,
+    PixelateFaces,
     Remap,
     Rgb,
     Rotate,
@@ -37,6 +39,7 @@ from proxy.core.transform.operations import (
 MAX_NOISE, MEDIAN_MAX_PX, CONVOLVE_MAX_SIDE, MAX_WEIGHT = 255, 15, 7, 1000
 GAMMA_MIN, GAMMA_MAX = 0.1, 10
 MAX_STOPS, MAX_UNSHARP, MAX_RADIUS_PX = 5, 500, 9999
+MAX_SQUARE_PX = 1000
 MAX_OFFSET_PX, MAX_OUTLINE_PX = 999, 50
 """The cost of an outline grows with the square of its width."""
 
@@ -201,12 +204,18 @@ def _outline(argument: str) -> Outline:
     return Outline(_whole(width, 1, MAX_OUTLINE_PX, "a width in pixels"), _translucent(colour))
 
 
+def _sigma(text: str) -> float:
+    if not _DECIMAL.fullmatch(text) or not 0.3 <= float(text) <= 100:
+        raise ValueError("must have a sigma from 0.3 to 100")
+    return round(float(text), 2)
+
+
 def _shadow(argument: str) -> Shadow:
     parts = argument.split(":")
-    if len(parts) != 4 or not _DECIMAL.fullmatch(parts[2]) or not 0.3 <= float(parts[2]) <= 100:
-        raise ValueError("must be X:Y:SIGMA:COLOUR with a sigma from 0.3 to 100, as in shadow:4:8:6:00000080")
+    if len(parts) != 4:
+        raise ValueError("must be X:Y:SIGMA:COLOUR, as in shadow:4:8:6:00000080")
     x_px, y_px = (_whole(part, -MAX_OFFSET_PX, MAX_OFFSET_PX, "offsets in pixels") for part in parts[:2])
-    return Shadow(x_px, y_px, round(float(parts[2]), 2), _translucent(parts[3]))
+    return Shadow(x_px, y_px, _sigma(parts[2]), _translucent(parts[3]))
 
 
 _TABLE = (
@@ -278,6 +287,18 @@ _TABLE = (
         form="corners:RADIUS[:RADIUS:RADIUS:RADIUS]", kind=Rounded, read=_rounded, write=_rounded_text
     ),
     FilterWord(form="ellipse", kind=Ellipse, read=_ellipse),
+    FilterWord(
+        form="blurfaces:SIGMA",
+        kind=BlurFaces,
+        read=lambda argument: BlurFaces(_sigma(argument)),
+        write=lambda of: f"{of.sigma_px:g}",
+    ),
+    FilterWord(
+        form="pixelatefaces:PIXELS",
+        kind=PixelateFaces,
+        read=lambda argument: PixelateFaces(_whole(argument, 2, MAX_SQUARE_PX, "the pixels of a square")),
+        write=lambda of: str(of.side_px),
+    ),
     FilterWord(
         form="outline:WIDTH:COLOUR",
         kind=Outline,

@@ -12,6 +12,7 @@ from typing import TypeVar, assert_never
 from urllib.parse import quote
 
 from proxy.core.errors import BadUrl
+from proxy.core.image.faces import MAX_FACES
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, nearest
 from proxy.core.transform.conditions import MAX_COMPARISONS, Comparison, Condition, Measure, Relation
@@ -26,6 +27,7 @@ from proxy.core.transform.operations import (
     Backdrop,
     Background,
     Blur,
+    CloseUp,
     Colour,
     Effect,
     Enlarge,
@@ -70,6 +72,7 @@ class Param:
 
 
 _PIXELS = re.compile(r"[1-9][0-9]*", re.ASCII)
+_TO_100 = re.compile(r"[1-9][0-9]?|100", re.ASCII)
 _INTEGER = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _SIGNED = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 _DPR = re.compile(r"([1-9])(?:\.([0-9]{1,2}))?", re.ASCII)
@@ -144,6 +147,7 @@ _ENCODED = {name: kind for name, kind in FORMATS.items() if isinstance(kind, For
 _AT = "at"
 _LOWER_RIGHT = "south_east"
 
+_FACES = {"face": Smart.FACE, "faces": Smart.FACES}
 _FOREIGN_GRAVITIES: dict[str, Gravity] = {
     "centre": CENTER,
     "middle": CENTER,
@@ -164,7 +168,6 @@ _ADJUSTMENTS = frozenset(Tone) - {Tone.GRAYSCALE, Tone.GRAYSCALE_601, Tone.SEPIA
 SIGMA_MIN_PX, BLUR_MAX_PX, SHARPEN_MAX_PX = 0.3, 100.0, 10.0
 SEPIA_PERCENT, SHARPEN_PX = 80, 1.0
 MAX_PADDING_PX = 9999
-MAX_SQUARE_PX = 1000
 
 
 def _whole_number(pattern: re.Pattern[str], value: str, reason: str) -> int:
@@ -249,6 +252,8 @@ def _gravity(value: str) -> Gravity:
         return OriginalPoint(*(int(part[:_MAX_DIGITS]) for part in parts[1:]))
     if len(parts) == 1:
         return _choice(GRAVITIES, value, _FOREIGN_GRAVITIES, "a focal point such as 0.3:0.7, or ")
+    if parts[0] in _FACES:
+        return _close_up(*parts)
     shift: list[str] = []
     if parts[0] in GRAVITIES:
         point, shift = GRAVITIES[parts[0]], parts[1:]
@@ -261,6 +266,18 @@ def _gravity(value: str) -> Gravity:
     if not isinstance(point, FocalPoint) or len(shift) != 2:
         raise ValueError("must have two offsets after a point or a direction, as in north:0:20")
     return Shifted(point, _offset(shift[0], Measure.WIDTH), _offset(shift[1], Measure.HEIGHT))
+
+
+def _close_up(word: str, percent: str, number: str | None = None, *more: str) -> CloseUp:
+    is_number = number is None or (
+        word == "face" and _PIXELS.fullmatch(number) and len(number) <= _MAX_DIGITS
+    )
+    if more or not is_number or not _TO_100.fullmatch(percent):
+        raise ValueError(
+            "must have after face or faces how many per cent of a side the heads take at most, 1 to 100, as in face:60; after"
+            " face it may have the number of one from the top, as in face:60:2"
+        )
+    return CloseUp(_FACES[word], int(percent), None if number is None else min(int(number), MAX_FACES))
 
 
 def _offset(value: str, axis: Measure) -> Length:
@@ -306,7 +323,7 @@ def _extend(value: str) -> Extend:
 
 
 def _still(gravity: Gravity) -> Gravity:
-    if isinstance(gravity, Smart | OriginalPoint):
+    if isinstance(gravity, Smart | CloseUp | OriginalPoint):
         raise ValueError("must have a direction or a focal point as its gravity")
     return gravity
 
@@ -511,6 +528,8 @@ def _gravity_text(gravity: Gravity) -> str:
             return f"{_gravity_text(point)}:{_length_text(x)}:{_length_text(y)}"
         case FocalPoint(x, y):
             return _name_of(GRAVITIES, gravity) or f"{x:g}:{y:g}"
+        case CloseUp(of, percent, number):
+            return f"{of}:{percent}{'' if number is None else f':{number}'}"
         case Smart():
             return _name_of(GRAVITIES, gravity) or ""
     assert_never(gravity)

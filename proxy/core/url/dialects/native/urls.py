@@ -14,7 +14,7 @@ from proxy.core.image.metadata import FIELDS
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.conditions import Condition
 from proxy.core.transform.layers import MAX_LAYERS
-from proxy.core.transform.operations import CENTER, NOTHING, Auto, Fit, Smart, Transform
+from proxy.core.transform.operations import CENTER, NOTHING, Auto, CloseUp, Fit, Smart, Transform
 from proxy.core.url import signing
 from proxy.core.url.dialects.component import (
     MAX_EFFECTS,
@@ -163,7 +163,7 @@ def _unused(component: Component, params: Mapping[str, Param]) -> Iterator[Unuse
     if component.gravity is not None and not is_crop:
         if not is_fitted or component.fit not in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE):
             yield Unused("g", "the picture is neither cropped nor padded")
-        elif component.fit is Fit.CONTAIN and isinstance(component.gravity, Smart):
+        elif component.fit is Fit.CONTAIN and isinstance(component.gravity, Smart | CloseUp):
             requested, applied = (written("g", of) for of in (component, component._replace(gravity=CENTER)))
             yield Unused("g", "padding does not depend on the content", requested, applied)
     if component.enlarge is not None and (is_crop or not has_side):

@@ -54,10 +54,11 @@ from proxy.core.url.dialects.native.filters import (
     CONVOLVE_MAX_SIDE,
     MAX_NOISE,
     MAX_RADIUS_PX,
+    MAX_SQUARE_PX,
     MAX_WEIGHT,
     is_matrix,
 )
-from proxy.core.url.dialects.native.params import BLUR_MAX_PX, MAX_SQUARE_PX, SHARPEN_MAX_PX, SIGMA_MIN_PX
+from proxy.core.url.dialects.native.params import BLUR_MAX_PX, SHARPEN_MAX_PX, SIGMA_MIN_PX
 from proxy.core.url.dialects.thumbor.options import (
     MAX_INTEGER,
     POINT,

@@ -5,6 +5,7 @@ from hypothesis import given
 
 from proxy.core.transform.operations import (
     WHITE,
+    BlurFaces,
     Colorize,
     Colour,
     Convolve,
@@ -18,6 +19,7 @@ from proxy.core.transform.operations import (
     Noise,
     Opacity,
     Outline,
+    PixelateFaces,
     Remap,
     Rgb,
     Rotate,
@@ -54,6 +56,8 @@ FILTERS: list[tuple[str, Filter]] = [
     ("corners:20", Rounded((20, 20, 20, 20))),
     ("corners:0:1:2:9999", Rounded((0, 1, 2, 9999))),
     ("ellipse", Ellipse()),
+    ("blurfaces:8.5", BlurFaces(8.5)),
+    ("pixelatefaces:12", PixelateFaces(12)),
     ("rotate:352.5", Rotate(352.5)),
     ("outline:4:ff0000", Outline(4, Colour(255, 0, 0))),
     ("shadow:-4:8:2.5:00000080", Shadow(-4, 8, 2.5, Colour(0, 0, 0, 128))),
@@ -104,6 +108,14 @@ def test_what_is_written_is_read_again(effect: Filter) -> None:
         *((text, "one radius in pixels") for text in ("corners:1:2", "corners:1:2:3:4:5")),
         *((text, "radii from 0") for text in ("corners", "corners:-1", "corners:10000")),
         ("ellipse:1", "ellipse without an argument"),
+        *(
+            (f"blurfaces{text}", "a sigma from 0.3 to 100")
+            for text in ("", ":", ":0.2", ":101", ":1:2", ":x", ":-1")
+        ),
+        *(
+            (f"pixelatefaces{text}", "a square from 2 to 1000")
+            for text in ("", ":1", ":1001", ":2.5", ":2:2")
+        ),
         *((text, "degrees between") for text in ("rotate", "rotate:0", "rotate:360", "rotate:-400")),
         ("rotate:5:red", "a colour of rgb"),
         *(
@@ -111,10 +123,8 @@ def test_what_is_written_is_read_again(effect: Filter) -> None:
             for text in ("outline", "outline:0:fff", "outline:51:fff")
         ),
         ("outline:4", "a colour of rgb"),
-        *(
-            (text, "X:Y:SIGMA:COLOUR")
-            for text in ("shadow", "shadow:1:2:3", "shadow:1:2:0.2:000", "shadow:1:2:101:000")
-        ),
+        *((text, "X:Y:SIGMA:COLOUR") for text in ("shadow", "shadow:1:2:3")),
+        *((f"shadow:1:2:{sigma}:000", "a sigma from 0.3 to 100") for sigma in ("0.2", "101")),
         ("shadow:1:1000:3:000", "offsets in pixels from -999 to 999"),
         ("shadow:1:2:3:black", "a colour of rgb"),
         *((text, "a level from 1") for text in ("threshold", "threshold:0", "threshold:256")),
