@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.http.conftest import Running, raw, shares_node
 from tests.http.test_http import ask, status
-from tests.support.browser import browsing
+from tests.support.browser import browsing, patient
 
 PREFLIGHT = {"Origin": "https://shop.example", "Access_Control_Request_Method": "GET"}
 
@@ -80,7 +80,7 @@ async def test_a_script_of_another_origin_may_read_body_and_headers(node: Runnin
     app = web.Application()
     app.router.add_get("/", blank)
     async with TestServer(app) as server, browsing(chromium) as browser:
-        page = await browser.new_page()
+        page = patient(await browser.new_page())
         await page.goto(str(server.make_url("/")))
 
         async def fetch(target: str, method: str = "GET", **headers: str) -> Any:

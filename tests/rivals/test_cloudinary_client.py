@@ -19,6 +19,7 @@ from tests.rivals.comparison import Server
 from tests.rivals.conftest import SIGNED, StartNode
 from tests.rivals.servers import running
 from tests.rivals.test_clients import changed, described
+from tests.support.browser import patient
 from tests.support.servers import free_port
 
 HOST = "images.example"
@@ -102,7 +103,7 @@ def test_the_tags_of_the_library_load_in_a_browser(node: StartNode, chromium: st
     assert all(f'src="http://{host}/demo/' in tag for tag in tags)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
+        page = patient(browser.new_page())
         page.set_content("".join(tags), wait_until="load")
         loaded = page.evaluate(SIZES)
         browser.close()
@@ -123,7 +124,7 @@ def test_a_django_site_moves_by_its_configuration_alone(
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
+        page = patient(browser.new_page())
         page.goto(site, wait_until="load")
         sources = page.evaluate("[...document.images].map((image) => image.src)")
         loaded = page.evaluate(SIZES)

@@ -9,6 +9,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.rivals.conftest import StartNode
 from tests.rivals.servers import NODE, NODE_MODULES, running
+from tests.support.browser import patient
 from tests.support.servers import free_port
 
 SITE = Path(__file__).with_name("next_site")
@@ -35,7 +36,7 @@ def test_a_next_site_moves_by_its_environment_alone(node: StartNode, chromium: s
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
+        page = patient(browser.new_page())
         page.goto(page_url, wait_until="load")
         shown = page.evaluate(SHOWN)
         browser.close()

@@ -20,7 +20,7 @@ from playwright.async_api import Page
 
 from tests.stories.fleet import Node, running
 from tests.support import commands, pictures
-from tests.support.browser import browsing
+from tests.support.browser import browsing, patient
 from tests.support.fakes import temporary_file
 from tests.support.servers import ROOT
 from tests.support.waiting import LONGEST_S, eventually_sync
@@ -221,7 +221,9 @@ async def test_the_report_opens_in_a_browser(
     requested: list[str] = []
     complaints: list[str] = []
     async with browsing(chromium) as browser:
-        page = await browser.new_page(viewport={"width": width_px, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+        page = patient(
+            await browser.new_page(viewport={"width": width_px, "height": 900}, color_scheme=scheme)
+        )  # type: ignore[arg-type]
         page.on("request", lambda request: requested.append(request.url))
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))

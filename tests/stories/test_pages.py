@@ -11,8 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.stories.fleet import Node, running
 from tests.support import pictures
-from tests.support.browser import browsing
-from tests.support.waiting import LONGEST_S
+from tests.support.browser import browsing, patient
 
 NARROW = {"width": 390, "height": 844}
 WIDE = {"width": 1280, "height": 900}
@@ -44,8 +43,6 @@ class Watched:
         self.page = page
         self.errors: list[str] = []
         self.hosts: set[str | None] = set()
-        page.set_default_timeout(LONGEST_S * 1000)
-        expect.set_options(timeout=LONGEST_S * 1000)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on(
             "console", lambda message: self.errors.append(message.text) if message.type == "error" else None
@@ -60,7 +57,7 @@ class Watched:
 async def opened(browser: Browser, url: str, size: dict[str, int], scheme: str = "light") -> Watched:
     context = await browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
     await context.grant_permissions(["clipboard-read", "clipboard-write"])
-    watched = Watched(await context.new_page())
+    watched = Watched(patient(await context.new_page()))
     await watched.page.goto(url)
     return watched
 

@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 
 from tests.stories.fleet import Node, client, get, running
 from tests.support import pictures
-from tests.support.browser import browsing
+from tests.support.browser import browsing, patient
 from tests.support.waiting import LONGEST_S
 
 TOKEN, READER = "t" * 32, "r" * 32
@@ -75,7 +75,7 @@ class Browsing(NamedTuple):
 async def login_page(node: Node, chromium: str) -> AsyncIterator[Browsing]:
     """Fails where the page asks another server than the node."""
     async with browsing(chromium) as browser:
-        page = await browser.new_page(viewport={"width": 1100, "height": 1000})
+        page = patient(await browser.new_page(viewport={"width": 1100, "height": 1000}))
         watched = Browsing(page, [], [])
         page.on("request", lambda request: watched.requested_urls.append(request.url))
         page.on("console", lambda message: watched.complaints.append(message.text))

@@ -10,12 +10,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Browser, Page, async_playwright
+from playwright import sync_api
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.support.servers import ROOT
+from tests.support.waiting import LONGEST_S
+
+P = TypeVar("P", Page, sync_api.Page)
 
 _START = """
 import os, sys
@@ -24,6 +29,13 @@ end_with_parent()
 os.execv(sys.argv[1], sys.argv[1:])
 """
 """Starts a program that ends with the tests, also if these are killed."""
+
+
+def patient(page: P) -> P:
+    """The page, with deadlines that a busy machine keeps: those of Playwright are half a minute."""
+    page.set_default_timeout(LONGEST_S * 1000)
+    expect.set_options(timeout=LONGEST_S * 1000)
+    return page
 
 
 @cache
@@ -72,6 +84,6 @@ async def page_with(
     for path, folder in folders.items():
         app.router.add_static(path, folder)
     async with TestServer(app) as server, browsing(chromium) as browser:
-        page = await browser.new_page()
+        page = patient(await browser.new_page())
         await page.goto(str(server.make_url("/")))
         yield page
