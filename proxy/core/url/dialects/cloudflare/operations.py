@@ -6,11 +6,12 @@ The order is: trim, flip, rotation, size, colours, blur, sharpening, background.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from proxy.core.errors import BadTransform, NotSupported
+from proxy.core.errors import BadTransform
 from proxy.core.transform.geometry import ratio
 from proxy.core.transform.operations import (
     CENTER,
     WHITE,
+    CloseUp,
     Crop,
     Effect,
     Enlarge,
@@ -65,7 +66,9 @@ def _sized(of: CloudflareOptions) -> Resize:
     if of.dpr_percent < 100:
         size = replace(size, width=_multiplied(of.width_px, of), height=_multiplied(of.height_px, of))
     if fit is Fit.COVER:
-        return replace(size, gravity=of.gravity or CENTER)
+        near = of.gravity is Smart.FACES and of.zoom
+        gravity = CloseUp(Smart.FACES, max(1, round(100 * near))) if near else of.gravity
+        return replace(size, gravity=gravity or CENTER)
     return replace(size, background=of.background or WHITE) if fit is Fit.CONTAIN else size
 
 
@@ -74,13 +77,11 @@ def _multiplied(side_px: int | None, of: CloudflareOptions) -> int | None:
 
 
 def _check_gravity(of: CloudflareOptions, size: Resize | None) -> None:
-    """Lists a gravity and a zoom without an effect. Raises BadTransform for a zoom that has one."""
+    """Lists a gravity and a zoom without an effect."""
     is_cut = size is not None and size.fit is Fit.COVER
     if of.gravity is not None and not is_cut:
         of.unused.append(Unused("gravity", "the picture is not cropped", is_option=True))
-    if of.zoom and is_cut and of.gravity is Smart.FACES:
-        raise NotSupported("option zoom is not supported")
-    if of.zoom:
+    if of.zoom and not (is_cut and of.gravity is Smart.FACES):
         of.unused.append(Unused("zoom", "it needs gravity=face and a crop", is_option=True))
 
 

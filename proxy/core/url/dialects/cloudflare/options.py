@@ -125,8 +125,8 @@ OPTIONS = (
     CloudflareOption(
         names=("zoom", "face-zoom"),
         read=sets("zoom", lambda text: number(text, 0, 1)),
-        support=Support.REFUSED,
-        note="0 is taken, and any value where `gravity=face` does not apply.",
+        support=Support.APPROXIMATED,
+        note="How much of a side the heads take with `gravity=face`; 0 is the largest crop.",
     ),
     CloudflareOption(
         names=("format", "f"),

@@ -266,7 +266,8 @@ PARAMS = (
         forms=("z_FACTOR",),
         read=_zoom,
         support=Support.APPROXIMATED,
-        note="with `c_thumb`, or `c_crop` with `ar` alone: above 1 a part of the largest window; below 1 that window",
+        note="with `c_thumb` and faces how near they are; with other gravities, or `c_crop` with `ar` alone, above 1 a part of the"
+        " largest window, and below 1 that window",
     ),
     CloudinaryOption(
         names=("q",),

@@ -67,6 +67,11 @@ class Parameters:
     border: Border | None = None
 
     @property
+    def has_size(self) -> bool:
+        """Whether it has a side or a ratio."""
+        return self.width is not None or self.height is not None or self.ratio is not None
+
+    @property
     def filling(self) -> Background:
         """What fills padding."""
         return self.backdrop or self.background or WHITE

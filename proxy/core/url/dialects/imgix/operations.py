@@ -5,6 +5,7 @@ the background. imgix adjusts colours before the size; per pixel that is the sam
 native URLs.
 """
 
+from dataclasses import replace
 from fractions import Fraction
 
 from proxy.core.errors import BadTransform
@@ -17,6 +18,7 @@ from proxy.core.transform.operations import (
     AsStored,
     Auto,
     Backdrop,
+    CloseUp,
     Crop,
     Effect,
     Ellipse,
@@ -68,7 +70,8 @@ def transform(of: ParameterValues) -> Transform:
         top, right, bottom, left = padding
         background = of.background or TRANSPARENT
         ops.append(Pad(top_px=top, right_px=right, bottom_px=bottom, left_px=left, background=background))
-    last = [effect for effect in (of.blur, of.px, _shape(of)) if effect is not None]
+    hiding = (of.face_blur, of.face_pixel)
+    last = [effect for effect in (*hiding, of.blur, of.px, _shape(of)) if effect is not None]
     if of.background is not None and of.background.alpha == 255:
         last.append(Flatten(of.background))
     if len(colours) + len(last) > MAX_EFFECTS:
@@ -225,17 +228,32 @@ def _fitted(
 ) -> list[Operation]:
     """The size by a fit that does not pad."""
     is_box = width is not None and height is not None
-    if width is None and height is None and of.fit not in ("crop", "min"):
+    if width is None and height is None and of.fit not in ("crop", "min", "facearea"):
         return []
     match of.fit:
         case "crop" | "min":
             return _cropped(of, width, height, factor)
+        case "facearea":
+            return _around_faces(of, width, height)
         case "scale" if is_box:
             return [Resize(width=width, height=height, fit=Fit.FILL, enlarge=Enlarge.ALLOW)]
         case "max" | "fillmax":
             return [Resize(width=width, height=height, enlarge=Enlarge.NEVER)]
         case _:
             return [Resize(width=width, height=height, enlarge=Enlarge.ALLOW)]
+
+
+def _around_faces(of: ParameterValues, width: Length | None, height: Length | None) -> list[Operation]:
+    """The area of the faces, or of one, with its padding; for a box at least that, in the ratio of the box."""
+    gravity = CloseUp(
+        Smart.FACES if of.face_index is None else Smart.FACE,
+        max(1, round(100 / Fraction(of.face_padding))),
+        of.face_index,
+    )
+    size = Resize(width=width, height=height, enlarge=Enlarge.ALLOW)
+    if width is None or height is None:
+        return [Crop(at=gravity), *([size] if width or height else [])]
+    return [replace(size, fit=Fit.COVER, gravity=gravity)]
 
 
 def _cropped(

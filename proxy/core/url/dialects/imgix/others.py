@@ -13,7 +13,7 @@ CHANGING = (
         "border-radius",
         "border-stroke-size",
     ),
-    *("face-blur", "face-pixel face-pixelate", "lp-blur license-plate-blur", "bg-remove background-remove"),
+    *("lp-blur license-plate-blur", "bg-remove background-remove"),
     *("interval", "skip", "reverse"),
     *("mark-base markbase mb", "mark-if-min-height", "mark-if-min-width", "mark-rot"),
     *("blend-align blendalign ba", "blend-crop blendcrop bc", "blend-fit blendfit bf", "blend-h blendh bh"),
@@ -82,7 +82,6 @@ BELONGING = {
     "border": ("border-top", "border-right", "border-bottom", "border-left", "border-radius-inner"),
     "border-stroke-size": ("border-stroke-color",),
     "transparency": ("grid-colors", "grid-size"),
-    "fit=facearea": ("faceindex", "facepad"),
     "object-removal-rect": (
         *("object-removal-negative-prompt", "object-removal-prompt", "object-removal-seed"),
     ),

@@ -10,11 +10,13 @@ from proxy.core.transform.operations import (
     BLACK,
     WHITE,
     Blend,
+    BlurFaces,
     Colour,
     Crop,
     Effect,
     FocalPoint,
     Metadata,
+    PixelateFaces,
     Rounded,
     Turn,
 )
@@ -47,6 +49,10 @@ class ParameterValues:
     focal_x: Number = _HALF
     focal_y: Number = _HALF
     zoom: Number = 1
+    face_index: int | None = None
+    face_padding: Number = 1
+    face_blur: BlurFaces | None = None
+    face_pixel: PixelateFaces | None = None
     orientation: tuple[Turn, ...] | None = None
     quarters: int = 0
     flip: Turn | None = None

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from proxy.core.image.faces import MAX_FACES
 from proxy.core.transform.operations import (
     Adjust,
     Blur,
+    BlurFaces,
     Colour,
     Duotone,
     Effect,
@@ -18,6 +20,7 @@ from proxy.core.transform.operations import (
     Gamma,
     Hue,
     Pixelate,
+    PixelateFaces,
     Remap,
     Sharpen,
     Tint,
@@ -83,7 +86,7 @@ def _ranged(
     support: Support = Support.APPROXIMATED,
 ) -> Parameter:
     """A row of an effect, whose field has its name."""
-    name = names.split()[0]
+    name = names.split()[0].replace("-", "_")
     return Parameter(
         names=tuple(names.split()), field=name, read=number, least=least, most=most, make=make, note=note, support=support
     )  # fmt: skip
@@ -98,8 +101,8 @@ def _gamma(value: Number) -> Gamma:
     return Gamma(round(share if value > 0 else 1 / share, 4))
 
 
-def _blur(value: Number) -> Blur | None:
-    return Blur(sigma(Fraction(value) / BLUR_UNITS_PER_PX, BLUR_MAX_PX)) if value else None
+def _blur_px(value: Number) -> float:
+    return sigma(Fraction(value) / BLUR_UNITS_PER_PX, BLUR_MAX_PX)
 
 
 def _sharpen(value: Number) -> Sharpen | None:
@@ -139,6 +142,7 @@ _APPROXIMATED = Support.APPROXIMATED
 _CROPPED = ("fit=crop", "fit=min")
 _FILLED = ("fit=fill", "fit=fillmax")
 _SIZE_NOTE = "Pixels from 2, or a part of the original from 0 to 1. `[limits]` has the largest side."
+_NEEDS_DETECTOR = "Refused without the extra `faces`."
 _AFTER_SIZE = "After the size; imgix does it before."
 
 PARAMETERS = (
@@ -147,7 +151,8 @@ PARAMETERS = (
     row(
         "fit f", "fit", fit,
         "clamp, clip, crop, fill, fillmax, max, min and scale. With one side, the other one follows the picture. "
-        "facearea is always refused, and clamp with parts of the original.",
+        "facearea pads the heads, where imgix pads the faces, and is a crop by attention without a face. clamp with parts of the "
+        "original is always refused.",
         support=_APPROXIMATED,
     ),
     row(
@@ -169,6 +174,9 @@ PARAMETERS = (
     row("fp-x", "focal_x", number, "", "crop=focalpoint", least=0, most=1),
     row("fp-y", "focal_y", number, "", "crop=focalpoint", least=0, most=1),
     row("fp-z", "zoom", number, "1 to 100.", "crop=focalpoint", least=1, most=100),
+    row("faceindex", "face_index", whole, "From the top, where imgix does not state an order.", "fit=facearea",
+        least=1, most=MAX_FACES, support=_APPROXIMATED),
+    row("facepad", "face_padding", number, "1 to 10.", "fit=facearea", least=1, most=10),
     row("orient or", "orientation", orientation),
     row(
         "rot", "quarters", quarters,
@@ -258,8 +266,11 @@ PARAMETERS = (
         "Others follow the rule `unsupported`.", "duotone"),
     row("mask", "mask", _mask, "After the effects. The URL of a mask is always refused."),
     row("corner-radius", "corners", lambda text: radii(text.split(",")), "Pixels of all corners, or of four from the upper left.", "mask=corners"),
-    _ranged("blur", 0, 2000, _blur, f"A sigma of one pixel each {BLUR_UNITS_PER_PX}."),
+    _ranged("blur", 0, 2000, lambda value: Blur(_blur_px(value)) if value else None, f"A sigma of one pixel each {BLUR_UNITS_PER_PX}."),
     _ranged("px", 0, 100, lambda value: Pixelate(round(value)) if value >= 2 else None, support=Support.DONE),
+    _ranged("face-blur", 0, 2000, lambda value: BlurFaces(_blur_px(value)) if value else None, f"As `blur`, on each head. {_NEEDS_DETECTOR}"),
+    _ranged("face-pixel face-pixelate", 0, 100, lambda value: PixelateFaces(round(value)) if value >= 2 else None,
+        f"As `px`, on each head. {_NEEDS_DETECTOR}"),
     *LAYERS,
     *polishing(*others.FOLLOWING_THE_RULE),
     *changing(*others.CHANGING),

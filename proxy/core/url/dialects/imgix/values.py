@@ -21,7 +21,7 @@ _ALPHA_FIRST = re.compile(r"[0-9a-fA-F]{4}|[0-9a-fA-F]{8}", re.ASCII)
 _NO_FILE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 _PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
 
-FITS = ("clamp", "clip", "crop", "fill", "fillmax", "max", "min", "scale")
+FITS = ("clamp", "clip", "crop", "facearea", "fill", "fillmax", "max", "min", "scale")
 CROPS = ("top", "bottom", "left", "right", "faces", "entropy", "edges", "focalpoint")
 FORMATS: dict[str, Format | None] = {
     **dict.fromkeys(("jpg", "pjpg"), Format.JPEG),
@@ -50,8 +50,6 @@ COLUMNS, ROWS = {"left": 0.0, "center": 0.5, "right": 1.0}, {"top": 0.0, "middle
 
 
 def fit(text: str) -> str:
-    if text.partition(",")[0] == "facearea":
-        raise UnsupportedValue("is not supported: the node has no fit=facearea")
     return choice(*FITS)(text)
 
 

@@ -340,7 +340,6 @@ def test_errors_name_the_parameter(transformation: str, text: str) -> None:
                     "g_custom",
                     "c_new",
                     "c_imagga_crop,w_3",
-                    "c_crop,g_face",
                     "c_thumb,g_face",
                     "f_jxl",
                 ),

@@ -17,6 +17,8 @@ from proxy.core.transform.operations import (
     Auto,
     Backdrop,
     Blur,
+    BlurFaces,
+    CloseUp,
     Colour,
     Crop,
     Duotone,
@@ -35,6 +37,7 @@ from proxy.core.transform.operations import (
     Operation,
     Pad,
     Pixelate,
+    PixelateFaces,
     Remap,
     Resize,
     Rounded,
@@ -72,6 +75,12 @@ def cover(
 
 def along(width: Length | None, height: Length | None, enlarge: Enlarge = Enlarge.ALLOW) -> Resize:
     return Resize(width=width, height=height, enlarge=enlarge)
+
+
+def area(of: Smart, percent: int, number: int | None = None) -> Resize:
+    return Resize(
+        width=9, height=7, fit=Fit.COVER, enlarge=Enlarge.ALLOW, gravity=CloseUp(of, percent, number)
+    )
 
 
 def part(text: str) -> Part:
@@ -331,6 +340,15 @@ def test_colours_of_a_relative_box_follow_its_padding() -> None:
         ("blur=0", []),
         ("px=8", [Pixelate(8)]),
         ("px=1", []),
+        ("face-blur=200", [BlurFaces(10.0)]),
+        ("face-blur=0", []),
+        ("face-pixelate=8", [PixelateFaces(8)]),
+        ("face-pixel=1", []),
+        ("fit=facearea&w=9&h=7", [area(Smart.FACES, 100)]),
+        ("fit=facearea&w=9&h=7&facepad=2.5", [area(Smart.FACES, 40)]),
+        ("fit=facearea&w=9&h=7&faceindex=2&facepad=10", [area(Smart.FACE, 10, 2)]),
+        ("fit=facearea&w=9", [Crop(at=CloseUp(Smart.FACES, 100)), along(9, None)]),
+        ("fit=facearea", [Crop(at=CloseUp(Smart.FACES, 100))]),
         ("bg=f00", [Flatten(RED)]),
         ("bg=transparent", []),
         (

@@ -174,9 +174,9 @@ POLISHING = [
     "colorquant=16", "usm=-20", "loop=3",
 ]  # fmt: skip
 CHANGING = [
-    "fit=clamp&w=0.5&h=9", "fit=facearea,fill", "fit=fill&fill=gen", "rot=45", "mark-rot=9",
+    "fit=clamp&w=0.5&h=9", "fit=fill&fill=gen", "rot=45", "mark-rot=9",
     "txt-shad=9", "b=x", "mask=/mask.png", "border=5,f00", "border-radius=5", "duotone=000,80ff0000",
-    "htn=5", "trim=auto&trim-pad=5", "face-blur=5", "bg-remove=true",
+    "htn=5", "trim=auto&trim-pad=5", "bg-remove=true",
     "bg-replace=sea", "monochrome=80ff0000", "frame=1-5", "reverse=true", "expires=soon", "transparency=grid",
     "fill-max=source",
 ]  # fmt: skip
