@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import product
 from math import cos, radians, sin
 from typing import TypeVar, assert_never
 
@@ -340,16 +341,13 @@ class _Canvas:
         return all(0 <= each <= 1 for each in self._at(x * self.original.width, y * self.original.height))
 
     def _parts(self, face: Face) -> tuple[int, int, int, int]:
-        """Left, top, width and height of `face` in parts of the canvas; partly outside of a canvas that cuts it."""
+        """Left, top, width and height in parts of the canvas of the box around `face`, which a rotation may have tilted; partly
+        outside of a canvas that cuts it."""
         width, height = self.original.width / PARTS, self.original.height / PARTS
-        corners = (
-            self._at(face.left * width, face.top * height),
-            self._at((face.left + face.width) * width, (face.top + face.height) * height),
-        )
-        (left, right), (top, bottom) = (
-            sorted(round(side * PARTS) for side in axis) for axis in zip(*corners, strict=True)
-        )
-        return left, top, right - left, bottom - top
+        corners = product((face.left, face.left + face.width), (face.top, face.top + face.height))
+        across, down = zip(*(self._at(x * width, y * height) for x, y in corners), strict=True)
+        left, top = round(min(across) * PARTS), round(min(down) * PARTS)
+        return left, top, round(max(across) * PARTS) - left, round(max(down) * PARTS) - top
 
     def _at(self, x_px: float, y_px: float) -> tuple[float, float]:
         """A point of the original in fractions of the canvas, below 0 or above 1 outside of it."""

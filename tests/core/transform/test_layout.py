@@ -273,6 +273,9 @@ def test_a_close_up_without_a_face_on_the_canvas_is_a_crop() -> None:
         ("c_crop,x_800,w_200~e_blurfaces:9", [Box(0, 235, 20, 60)]),
         ("a_hflip~e_blurfaces:9", [Box(180, 235, 40, 60), Box(880, 243, 20, 27)]),
         ("c_crop,x_300,w_100~e_blurfaces:9", []),
+        ("a_90~e_blurfaces:9", [Box(205, 780, 60, 40), Box(230, 100, 27, 20)]),
+        # The box around a head that is turned by 45 degrees is as wide as high: the sum of its sides by the root of two.
+        ("e_rotate:45,e_blurfaces:9", [Box(696, 717, 72, 72), Box(233, 242, 34, 34)]),
     ],
 )
 def test_faces_are_hidden_wherever_they_are_on_the_canvas(tokens: str, boxes: list[Box]) -> None:
