@@ -14,7 +14,7 @@ from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.plan import Plan
 from proxy.core.transform.plan_text import canonical
 
-EPOCH = "4"
+EPOCH = "5"
 """Increased when the renderer draws the same Plan differently; older entries are then not used."""
 
 
