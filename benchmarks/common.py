@@ -101,13 +101,15 @@ def bare_s(script: Path, originals: Path) -> float:
 
 
 @contextlib.contextmanager
-def process(*command: str, url: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process; a context that starts when `url` answers, and ends with SIGTERM."""
+def process(
+    *command: str, url: str, env: dict[str, str] | None = None, tree: Path = ROOT
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server process in the checkout `tree`; a context that starts when `url` answers, and ends with SIGTERM."""
     child = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
         env={**os.environ, **(env or {})},
-        cwd=ROOT,
+        cwd=tree,
         start_new_session=True,
     )
     try:
@@ -130,6 +132,13 @@ def process(*command: str, url: str, env: dict[str, str] | None = None) -> Itera
 @contextlib.contextmanager
 def node(originals: Path, **settings: str) -> Iterator[tuple[str, str]]:
     """A node with the default configuration and any size allowed. Yields its public and admin URLs."""
+    with node_of(ROOT, originals, **settings) as (public, admin, _):
+        yield public, admin
+
+
+@contextlib.contextmanager
+def node_of(tree: Path, originals: Path, **settings: str) -> Iterator[tuple[str, str, int]]:
+    """As `node`, of the checkout `tree`; yields the process id too."""
     port, admin_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as cache:
         env = {
@@ -142,8 +151,8 @@ def node(originals: Path, **settings: str) -> Iterator[tuple[str, str]]:
         }
         public, admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}"
         command = (sys.executable, "-m", "proxy", "serve", "--originals", str(originals))
-        with process(*command, url=f"{admin}/readyz", env=env):
-            yield public, admin
+        with process(*command, url=f"{admin}/readyz", env=env, tree=tree) as started:
+            yield public, admin, started.pid
 
 
 def saved_alike(kind: str) -> str:
