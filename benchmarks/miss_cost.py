@@ -58,7 +58,9 @@ def main() -> None:
         originals = Path(folder, "originals")
         for number in range(ORIGINALS):
             photograph(originals / f"{number}.jpg", 400, 300, seed=number + 1)
-        nodes = {path: running.enter_context(node_of(path, originals)) for path in trees}
+        # The time of a worker that is replaced would be that of the node.
+        settings = {"CALOTYPE_RENDER__RECYCLE_AFTER": "100000"}
+        nodes = {path: running.enter_context(node_of(path, originals, **settings)) for path in trees}
         widths = {path: count(41) for path in trees}
         costs: dict[Path, list[tuple[float, float]]] = {path: [] for path in trees}
         for round_ in range(ROUNDS + 1):
