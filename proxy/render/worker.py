@@ -272,4 +272,5 @@ def _content(descriptor: int, size_bytes: int) -> bytes:
 
 
 def _send(channel: socket.socket, text: bytes, body: bytes) -> None:
-    channel.sendall(b"".join((ANSWER_HEAD.pack(len(text), len(body)), text, body)))
+    channel.sendall(ANSWER_HEAD.pack(len(text), len(body)) + text)
+    channel.sendall(body)
