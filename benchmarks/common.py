@@ -1,5 +1,6 @@
 """Shared by the benchmarks: a node on free ports with generated originals, wrk, and scores of pictures."""
 
+import asyncio
 import contextlib
 import importlib
 import os
@@ -12,9 +13,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import aiohttp
 import pyvips
 
 SAVE = {
@@ -153,6 +155,21 @@ def node_of(tree: Path, originals: Path, **settings: str) -> Iterator[tuple[str,
         command = (sys.executable, "-m", "proxy", "serve", "--originals", str(originals))
         with process(*command, url=f"{admin}/readyz", env=env, tree=tree) as started:
             yield public, admin, started.pid
+
+
+async def get_all(base: str, targets: Iterable[str], *, at_once: int) -> None:
+    """Each target, so many at a time. Every answer must be a 200."""
+    rest = iter(targets)
+    async with aiohttp.ClientSession(base) as client:
+
+        async def work() -> None:
+            for target in rest:
+                async with client.get(target) as answer:
+                    if answer.status != 200:
+                        raise SystemExit(f"{answer.url}: {answer.status} {await answer.text()}")
+                    await answer.read()
+
+        await asyncio.gather(*(work() for _ in range(at_once)))
 
 
 def saved_alike(kind: str) -> str:

@@ -13,9 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import aiohttp
-
-from benchmarks.common import node, photograph
+from benchmarks.common import get_all, node, photograph
 from benchmarks.contest.usage import children, memory_bytes
 
 MISSES = 20_000
@@ -27,19 +25,13 @@ MEGABYTE = 1e6
 
 async def drive(base: str, names: list[str], numbers: "itertools.count[int]", count: int) -> None:
     """Requests `count` new variants, each for the first time."""
-    todo = iter([next(numbers) for _ in range(count)])
-
-    async def client(session: aiohttp.ClientSession) -> None:
-        for number in todo:
-            width, quality = 40 + number % 720, 40 + number // 720 % 60
-            tokens = f"w_{width},f_{FORMATS[number % len(FORMATS)]},q_{quality}"
-            async with session.get(f"{base}/{tokens}/{names[number % len(names)]}") as answer:
-                if answer.status != 200:
-                    raise SystemExit(f"{answer.url}: {answer.status} {await answer.text()}")
-                await answer.read()
-
-    async with aiohttp.ClientSession() as session:
-        await asyncio.gather(*(client(session) for _ in range(AT_ONCE)))
+    targets = []
+    for _ in range(count):
+        number = next(numbers)
+        width, quality = 40 + number % 720, 40 + number // 720 % 60
+        tokens = f"w_{width},f_{FORMATS[number % len(FORMATS)]},q_{quality}"
+        targets.append(f"/{tokens}/{names[number % len(names)]}")
+    await get_all(base, targets, at_once=AT_ONCE)
 
 
 def main() -> None:

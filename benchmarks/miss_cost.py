@@ -12,9 +12,7 @@ from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 
-import aiohttp
-
-from benchmarks.common import ROOT, node_of, photograph, spread
+from benchmarks.common import ROOT, get_all, node_of, photograph, spread
 from benchmarks.contest.usage import processor_s, tree
 
 ORIGINALS, MISSES, ROUNDS, AT_ONCE = 12, 300, 6, 8
@@ -22,18 +20,9 @@ SETTLE_S = 0.6
 """How long the writes to the disk go on after the last answer."""
 
 
-async def miss(base: str, widths: "count[int]") -> None:
-    """MISSES cold misses, each of another size."""
-    urls = iter([f"/w_{next(widths)},f_jpg,q_80/{number % ORIGINALS}.jpg" for number in range(MISSES)])
-    async with aiohttp.ClientSession(base) as client:
-
-        async def work() -> None:
-            for url in urls:
-                async with client.get(url) as answer:
-                    assert answer.status == 200, await answer.text()
-                    await answer.read()
-
-        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+def targets(widths: "count[int]") -> list[str]:
+    """Those of MISSES variants, each of another size."""
+    return [f"/w_{next(widths)},f_jpg,q_80/{number % ORIGINALS}.jpg" for number in range(MISSES)]
 
 
 def workers(pid: int) -> list[int]:
@@ -66,7 +55,7 @@ def main() -> None:
         for round_ in range(ROUNDS + 1):
             for path, (public, _, pid) in nodes.items():
                 before = used_s(pid)
-                asyncio.run(miss(public, widths[path]))
+                asyncio.run(get_all(public, targets(widths[path]), at_once=AT_ONCE))
                 time.sleep(SETTLE_S)
                 after = used_s(pid)
                 if round_:

@@ -14,12 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import aiohttp
-
 from benchmarks.common import (
     BARE_DRAW,
     SAME_ENCODERS,
     free_port,
+    get_all,
     node,
     photograph,
     process,
@@ -57,18 +56,10 @@ ROUNDS = 4
 
 async def drive(base: str, names: list[str], widths: "itertools.count[int]", kind: str) -> float:
     """Pictures per second over REQUESTS cold misses."""
-    jobs = iter([f"/w_{next(widths)},{saved_alike(kind)}/{names[n % len(names)]}" for n in range(REQUESTS)])
-    async with aiohttp.ClientSession(base) as client:
-
-        async def work() -> None:
-            for job in jobs:
-                async with client.get(job) as answer:
-                    assert answer.status == 200, await answer.text()
-                    await answer.read()
-
-        began = time.perf_counter()
-        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-        return REQUESTS / (time.perf_counter() - began)
+    targets = [f"/w_{next(widths)},{saved_alike(kind)}/{names[n % len(names)]}" for n in range(REQUESTS)]
+    began = time.perf_counter()
+    await get_all(base, targets, at_once=AT_ONCE)
+    return REQUESTS / (time.perf_counter() - began)
 
 
 def main() -> None:
