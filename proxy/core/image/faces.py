@@ -1,5 +1,6 @@
 """Faces: where faces are in an original, stored by identity like its facts, and which of them a crop centres on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -90,7 +91,7 @@ def most_faces(faces: Faces, window: Size, canvas: Size) -> Face | None:
         for top in sorted({box.top for box, _ in boxes})
     )
     most = max(held, key=lambda group: sum(area for _, area in group), default=[])
-    return _around([box for box, _ in most]) if most else None
+    return around([box for box, _ in most]) if most else None
 
 
 def _shrunk(face: Face, width: int, height: int) -> Face:
@@ -99,7 +100,8 @@ def _shrunk(face: Face, width: int, height: int) -> Face:
     return Face(face.left + (face.width - w) // 2, face.top + (face.height - h) // 2, w, h)
 
 
-def _around(boxes: list[Face]) -> Face:
+def around(boxes: Sequence[Face]) -> Face:
+    """The smallest box that holds all of `boxes`, of which there is one at least."""
     left, top = min(box.left for box in boxes), min(box.top for box in boxes)
     right = max(box.left + box.width for box in boxes)
     bottom = max(box.top + box.height for box in boxes)

@@ -5,7 +5,7 @@ found. The first command is always Load, so that the renderer decodes no more pi
 Longer than other files, because every operation is laid out by the same few steps on the canvas.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,12 +13,13 @@ from itertools import product
 from math import cos, radians, sin
 from typing import TypeVar, assert_never
 
-from proxy.core.image.faces import PARTS, Face, Faces, faces_of, largest_face, most_faces
+from proxy.core.image.faces import PARTS, Face, Faces, around, faces_of, largest_face, most_faces
 from proxy.core.image.size import Box, Size, pixels
 from proxy.core.transform.geometry import crop_box, inside, outside, pad_offset, ratio, scaled_into
 from proxy.core.transform.lengths import Length, Part, Relative, Sum
 from proxy.core.transform.operations import (
     CENTER,
+    FACE_GRAVITIES,
     AsStored,
     Background,
     Blur,
@@ -163,7 +164,7 @@ def commands(
         return
 
 
-def _around(size: Size, degrees: float) -> Size:
+def _rotated(size: Size, degrees: float) -> Size:
     """The box around a canvas that is rotated, in whole pixels."""
     cosine, sine = abs(cos(radians(degrees))), abs(sin(radians(degrees)))
     return Size(
@@ -238,16 +239,16 @@ class _Canvas:
 
     def rotate(self, degrees: float, background: Colour, limit_px: int) -> Iterator[Command]:
         """The box around the rotated canvas, which is scaled down before if a side of that exceeds `limit_px`."""
-        around = _around(self.size, degrees)
-        into = scaled_into(around, limit_px)
-        if into != around:
+        whole = _rotated(self.size, degrees)
+        into = scaled_into(whole, limit_px)
+        if into != whole:
             yield from self.scale(
                 Size(
-                    ratio(self.size.width, into.width, around.width),
-                    ratio(self.size.height, into.height, around.height),
+                    ratio(self.size.width, into.width, whole.width),
+                    ratio(self.size.height, into.height, whole.height),
                 )
             )
-            into = Size(*map(min, _around(self.size, degrees), into))
+            into = Size(*map(min, _rotated(self.size, degrees), into))
         yield Rotation(degrees, into, background)
         cosine, sine = cos(radians(degrees)), sin(radians(degrees))
         self._move(-self.size.width / 2, -self.size.height / 2)
@@ -288,10 +289,10 @@ class _Canvas:
         """The middle of what a window shows: of the head of the largest face, or for FACES of the heads that it holds. A
         face that is not on the canvas counts if none is; the middle is then on the edge. None without a face, and for
         other gravities."""
-        on_canvas = [face for face in self._faces.boxes if self._shows(face)]
-        faces = Faces(tuple(on_canvas)) if on_canvas else self._faces
+        on_canvas = self._on_canvas()
+        faces = on_canvas if on_canvas.boxes else self._faces
         largest = largest_face(faces)
-        if largest is None or smart not in (Smart.FACE, Smart.FACES):
+        if largest is None or smart not in FACE_GRAVITIES:
             return None
         if smart is Smart.FACES:
             heads = faces_of([self._parts(face.head) for face in faces.boxes], Size(PARTS, PARTS))
@@ -303,51 +304,53 @@ class _Canvas:
     def close_up(self, gravity: CloseUp, shape: Size | None) -> Box | None:
         """The smallest box in the aspect of `shape`, if that is given, in which the heads take no more than their part. None
         without a face on the canvas."""
-        faces = [face for face in self._faces.boxes if self._shows(face)]
+        faces = self._on_canvas()
         if gravity.number is not None:
-            faces = faces[: gravity.number][-1:]
-        elif gravity.of is Smart.FACE and faces:
-            faces = [max(faces, key=lambda face: face.area)]
-        if not (heads := self.heads(faces)):
+            boxes = faces.boxes[: gravity.number][-1:]
+        elif gravity.of is Smart.FACES:
+            boxes = faces.boxes
+        else:
+            largest = largest_face(faces)
+            boxes = () if largest is None else (largest,)
+        if not boxes:
             return None
-        left, top = min(head.left for head in heads), min(head.top for head in heads)
-        right = max(head.left + head.width for head in heads)
-        bottom = max(head.top + head.height for head in heads)
-        size = Size(*(-(-100 * side // gravity.percent) for side in (right - left, bottom - top)))
+        heads = self._pixels(around([self._parts(face.head) for face in boxes]))
+        size = Size(*(-(-100 * side // gravity.percent) for side in heads[2:]))
         if shape is not None:
             size = outside(shape, size, None)
         if size.width > self.size.width or size.height > self.size.height:
             least = Size(min(size.width, self.size.width), min(size.height, self.size.height))
             size = least if shape is None else inside(shape, self.size, enlarge=True)
-        middle = FocalPoint((left + right) / 2 / self.size.width, (top + bottom) / 2 / self.size.height)
-        return crop_box(self.size, size, middle)
+        x, y = heads.left + heads.width / 2, heads.top + heads.height / 2
+        return crop_box(self.size, size, FocalPoint(x / self.size.width, y / self.size.height))
 
-    def heads(self, faces: Sequence[Face] | None = None) -> tuple[Box, ...]:
-        """The pixels that the heads of `faces`, or of all, touch on the canvas."""
-        found = []
-        for face in self._faces.boxes if faces is None else faces:
-            left, top, width, height = self._parts(face.head)
-            left_px, top_px = (
-                max(0, at * side // PARTS) for at, side in zip((left, top), self.size, strict=True)
-            )
-            right_px = min(self.size.width, -(-(left + width) * self.size.width // PARTS))
-            bottom_px = min(self.size.height, -(-(top + height) * self.size.height // PARTS))
-            if left_px < right_px and top_px < bottom_px:
-                found.append(Box(left_px, top_px, right_px - left_px, bottom_px - top_px))
-        return tuple(found)
+    def heads(self) -> tuple[Box, ...]:
+        """The pixels of the canvas that each head touches."""
+        boxes = (self._pixels(self._parts(face.head)) for face in self._faces.boxes)
+        return tuple(box for box in boxes if box.width > 0 and box.height > 0)
+
+    def _pixels(self, parts: Face) -> Box:
+        """The pixels that a box in parts of the canvas touches; without width or height if it is outside."""
+        left, top = (max(0, at * side // PARTS) for at, side in zip(parts[:2], self.size, strict=True))
+        right = min(self.size.width, -(-(parts.left + parts.width) * self.size.width // PARTS))
+        bottom = min(self.size.height, -(-(parts.top + parts.height) * self.size.height // PARTS))
+        return Box(left, top, right - left, bottom - top)
+
+    def _on_canvas(self) -> Faces:
+        return Faces(tuple(face for face in self._faces.boxes if self._shows(face)))
 
     def _shows(self, face: Face) -> bool:
         x, y = face.centre
         return all(0 <= each <= 1 for each in self._at(x * self.original.width, y * self.original.height))
 
-    def _parts(self, face: Face) -> tuple[int, int, int, int]:
-        """Left, top, width and height in parts of the canvas of the box around `face`, which a rotation may have tilted; partly
-        outside of a canvas that cuts it."""
+    def _parts(self, face: Face) -> Face:
+        """The box around `face`, which a rotation may have tilted, in parts of the canvas; partly outside of a canvas that cuts
+        it."""
         width, height = self.original.width / PARTS, self.original.height / PARTS
         corners = product((face.left, face.left + face.width), (face.top, face.top + face.height))
         across, down = zip(*(self._at(x * width, y * height) for x, y in corners), strict=True)
         left, top = round(min(across) * PARTS), round(min(down) * PARTS)
-        return left, top, round(max(across) * PARTS) - left, round(max(down) * PARTS) - top
+        return Face(left, top, round(max(across) * PARTS) - left, round(max(down) * PARTS) - top)
 
     def _at(self, x_px: float, y_px: float) -> tuple[float, float]:
         """A point of the original in fractions of the canvas, below 0 or above 1 outside of it."""

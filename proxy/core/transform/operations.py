@@ -66,6 +66,9 @@ class Smart(StrEnum):
     FACES = "faces"
 
 
+FACE_GRAVITIES = (Smart.FACE, Smart.FACES)
+
+
 @dataclass(frozen=True, slots=True)
 class FocalPoint:
     """A point in fractions of the canvas, 0 to 1 from the left and the top."""
@@ -95,7 +98,7 @@ class OriginalPoint:
 @dataclass(frozen=True, slots=True)
 class CloseUp:
     """The largest face, or all of them (FACE or FACES), so near that the heads take `percent` of a side, 1 to 100, of what is cut
-    out, if the picture has so many pixels around them. `number` is one face in reading order, from 1, and the last one beyond the
+    out, as far as the picture reaches around them. `number` is one face in reading order, from 1, and the last one beyond the
     end. A crop with a side of its own has that, and is centred on them."""
 
     of: Smart
@@ -520,9 +523,6 @@ class PixelateFaces:
     side_px: int
 
 
-HIDING_FACES = (BlurFaces, PixelateFaces)
-
-
 @dataclass(frozen=True, slots=True)
 class Rotate:
     """Rotates clockwise by `degrees`, above 0 and below 360. The canvas becomes the box around the rotated one; `background`
@@ -865,7 +865,7 @@ def face_gravity(op: Operation) -> Smart | None:
 
 def hides_faces(ops: Iterable[Operation]) -> bool:
     """Whether `ops` make faces unrecognizable, so that no picture may be sent while it is unknown where they are."""
-    return any(isinstance(op, HIDING_FACES) for op in with_branches(ops))
+    return any(isinstance(op, BlurFaces | PixelateFaces) for op in with_branches(ops))
 
 
 def flattening(background: Colour | None) -> Colour | None:

@@ -13,6 +13,7 @@ from proxy.core.transform.geometry import ratio as side_by_ratio
 from proxy.core.transform.lengths import WHOLE, Length, Part, Relative, is_negative
 from proxy.core.transform.operations import (
     CENTER,
+    FACE_GRAVITIES,
     WHITE,
     AsStored,
     Choice,
@@ -49,7 +50,6 @@ _POSITIONED = (None, Fit.COVER, Fit.CONTAIN)
 """Fits whose result depends on a gravity; None is a crop."""
 
 
-_FACES = (Smart.FACE, Smart.FACES)
 _THUMB_PERCENT = 60
 """How much of a side the head takes in `c_thumb`; Cloudinary does not say it."""
 
@@ -260,10 +260,10 @@ def _gravity(requested: CloudinaryRequested, here: Parameters, mode: Mode) -> Gr
         case Smart() as smart:
             if has_offset:
                 requested.ignore("x", "offsets have no effect with faces and auto")
-            if smart in _FACES and mode.zooms and mode.fit is Fit.COVER:
+            if smart in FACE_GRAVITIES and mode.zooms and mode.fit is Fit.COVER:
                 percent = round(_THUMB_PERCENT * (here.zoom or 1))
                 return CloseUp(smart, max(1, min(percent, 100)))
-            if smart in _FACES and mode.fit is None and not here.has_size:
+            if smart in FACE_GRAVITIES and mode.fit is None and not here.has_size:
                 return CloseUp(smart, 100)
             return smart
         case None if not has_offset:

@@ -20,6 +20,7 @@ from proxy.core.transform.lengths import Length, Relative
 from proxy.core.transform.operations import (
     BLACK,
     CENTER,
+    FACE_GRAVITIES,
     TRANSPARENT,
     WHITE,
     Adjust,
@@ -147,7 +148,6 @@ _ENCODED = {name: kind for name, kind in FORMATS.items() if isinstance(kind, For
 _AT = "at"
 _LOWER_RIGHT = "south_east"
 
-_FACES = {"face": Smart.FACE, "faces": Smart.FACES}
 _FOREIGN_GRAVITIES: dict[str, Gravity] = {
     "centre": CENTER,
     "middle": CENTER,
@@ -252,7 +252,7 @@ def _gravity(value: str) -> Gravity:
         return OriginalPoint(*(int(part[:_MAX_DIGITS]) for part in parts[1:]))
     if len(parts) == 1:
         return _choice(GRAVITIES, value, _FOREIGN_GRAVITIES, "a focal point such as 0.3:0.7, or ")
-    if parts[0] in _FACES:
+    if parts[0] in FACE_GRAVITIES:
         return _close_up(*parts)
     shift: list[str] = []
     if parts[0] in GRAVITIES:
@@ -270,14 +270,14 @@ def _gravity(value: str) -> Gravity:
 
 def _close_up(word: str, percent: str, number: str | None = None, *more: str) -> CloseUp:
     is_number = number is None or (
-        word == "face" and _PIXELS.fullmatch(number) and len(number) <= _MAX_DIGITS
+        word == Smart.FACE and _PIXELS.fullmatch(number) and len(number) <= _MAX_DIGITS
     )
     if more or not is_number or not _TO_100.fullmatch(percent):
         raise ValueError(
             "must have after face or faces how many per cent of a side the heads take at most, 1 to 100, as in face:60; after"
             " face it may have the number of one from the top, as in face:60:2"
         )
-    return CloseUp(_FACES[word], int(percent), None if number is None else min(int(number), MAX_FACES))
+    return CloseUp(Smart(word), int(percent), None if number is None else min(int(number), MAX_FACES))
 
 
 def _offset(value: str, axis: Measure) -> Length:
